@@ -1,0 +1,125 @@
+"""The trail: nouns, ports and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from leastwise.iam.interface import Decision, Principal
+from leastwise.kernel import errors
+from leastwise.kernel.call import Source
+from leastwise.kernel.events import Access, EventClass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """What `flows.perform` knows about one call when it is over; `audit` turns it into a CloudTrail record.
+
+    Args:
+        request_id: of the call.
+        event_id: UUID of the record.
+        at_ms: when the call was received.
+        service: `lambda`, `iam`, ...
+        operation: `CreateFunction`, ...
+        event_class: management or data.
+        access: read or write.
+        account_id: account in which it happened.
+        region: region it was addressed to.
+        source: where from.
+        principal: None when nobody was authenticated.
+        claimed_access_key_id: what the proof claimed, also when it did not hold.
+        resources: ARNs touched.
+        parameters: request parameters, already redacted; None for data events.
+        error_code: AWS code, None when it succeeded.
+        error_message: AWS message, None when it succeeded.
+        decision: None when it was never decided.
+        additional: what else belongs in `additionalEventData` (`billedMs`, `codeSha256`, ...). Never a payload.
+    """
+
+    request_id: str
+    event_id: str
+    at_ms: int
+    service: str
+    operation: str
+    event_class: EventClass
+    access: Access
+    account_id: str
+    region: str
+    source: Source
+    principal: Principal | None
+    claimed_access_key_id: str
+    resources: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    decision: Decision | None = None
+    additional: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One record as it stands in the log. `payload` is the record's canonical JSON, `digest` its chain hash (hex)."""
+
+    sequence: int
+    payload: bytes
+    digest: str
+
+
+class Trail(Protocol):
+    """Append-only, hash-chained. One writer."""
+
+    async def stage(self, happening: Happening) -> None:
+        """Puts a management record into the caller's transaction. It reaches the log after the commit, in order;
+        a crash in between is made good at the next start."""
+        ...
+
+    def append(self, happening: Happening) -> int:
+        """Writes a record to the log at once (handed to the operating system before it returns; on disk with the
+        next group commit). Returns its sequence number.
+
+        Raises:
+            TrailUnavailable: the log cannot be written; callers refuse their call.
+        """
+        ...
+
+    def entries(self, *, first_sequence: int = 0) -> Iterator[Entry]:
+        """Reads back in order."""
+        ...
+
+
+class Outbox(Protocol):
+    """Where staged records wait inside the database."""
+
+    async def put(self, event_id: str, payload: bytes) -> None: ...
+    async def waiting(self) -> tuple[tuple[int, str, bytes], ...]:
+        """(row id, event id, payload) in order of row id."""
+        ...
+    async def remove(self, up_to_row: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """One thing that verification found wrong."""
+
+    sequence: int | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What verification found. Sound only when there is no doubt and something was verified."""
+
+    entries: int
+    head: str
+    doubts: tuple[Doubt, ...]
+    torn_tail_bytes: int = 0
+    """Bytes of an unfinished last record after a crash: never acknowledged, cut off at the next start."""
+
+
+class TrailUnavailable(errors.Unavailable):
+    """The trail cannot be written."""
+
+
+Progress = Callable[[int, int], None]
+"""(bytes done, bytes in all)."""

@@ -1,0 +1,100 @@
+"""What a row of the operations table is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from leastwise.iam.interface import ContextValue, Principal
+from leastwise.kernel.call import Source
+from leastwise.kernel.events import Access, EventClass
+
+if TYPE_CHECKING:
+    from leastwise.flows.services import Services
+
+Parameters = Mapping[str, Any]
+"""An operation's input or output, with the member names of the AWS service model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What a handler knows besides its parameters."""
+
+    services: Services
+    principal: Principal
+    region: str
+    request_id: str
+    now_ms: int
+    source: Source
+    notes: dict[str, str | int]
+    """What the handler wants in the record's `additionalEventData` (never a secret, never a payload)."""
+
+    @property
+    def account_id(self) -> str:
+        """The caller's account."""
+        return self.principal.account_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a call acts on, resolved before it is decided.
+
+    Args:
+        arn: of the resource, or `*`.
+        account_id: that owns it.
+        policy: the resource's own policy as JSON text.
+        context: condition keys that the target supplies (`aws:resourcetag/...`, `lambda:functionarn`), lower case.
+    """
+
+    arn: str
+    account_id: str
+    policy: str | None = None
+    context: Mapping[str, ContextValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """A further permission that a call needs (`iam:PassRole` on the role it hands over)."""
+
+    action: str
+    target: Target
+
+
+Resolve = Callable[[Scene, Parameters], "Target | Awaitable[Target]"]
+Further = Callable[[Scene, Parameters], "tuple[Demand, ...] | Awaitable[tuple[Demand, ...]]"]
+Handler = Callable[[Scene, Parameters], Awaitable[Parameters]]
+
+
+def _nothing_further(_scene: Scene, _parameters: Parameters) -> tuple[Demand, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One row: an operation that can be called.
+
+    Args:
+        service: `lambda`, `iam`, `sts`, `logs`.
+        name: operation name in the service model.
+        action: IAM action it needs; None only where AWS demands none (`sts:GetCallerIdentity`).
+        target: resolves what it acts on. Must not reveal to a stranger whether the target exists: an unknown name
+            resolves to the ARN it would have.
+        further: further permissions.
+        handle: does it. Runs inside a transaction when `access` is WRITE and the class MANAGEMENT.
+        event_class: management or data.
+        access: read or write.
+        redact: input members that never reach the record (secrets, code); nested ones with dots
+            (`Environment.Variables`). Blobs are always left out.
+        redact_result: output members that never reach the record.
+    """
+
+    service: str
+    name: str
+    action: str | None
+    target: Resolve
+    further: Further = _nothing_further
+    handle: Handler
+    event_class: EventClass = EventClass.MANAGEMENT
+    access: Access
+    redact: frozenset[str] = frozenset()

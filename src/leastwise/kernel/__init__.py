@@ -1,0 +1,1 @@
+"""The vocabulary every package shares: names, calls, time, errors, units."""

@@ -1,0 +1,235 @@
+"""Execution environments, admission and the event queue: nouns, ports and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from leastwise.iam.interface import Credentials
+from leastwise.kernel import errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentSpec:
+    """Everything one execution environment is made from. Secrets never show in a repr.
+
+    Args:
+        account_id: owner; environments of different accounts never share a zygote.
+        function_arn: unqualified ARN.
+        function_name: name.
+        version: `$LATEST`.
+        runtime: as configured.
+        handler: as configured.
+        code_path: unpacked package on the host, mounted read-only at /var/task.
+        revision_id: of the configuration this was made from.
+        memory_mib: limit on the memory of the whole environment.
+        tmp_mib: size of /tmp.
+        timeout_ms: of one invocation.
+        variables: the owner's environment variables.
+        credentials: of the execution role.
+        region: AWS_REGION inside.
+        log_group: AWS_LAMBDA_LOG_GROUP_NAME inside.
+        log_stream: AWS_LAMBDA_LOG_STREAM_NAME inside.
+    """
+
+    account_id: str
+    function_arn: str
+    function_name: str
+    version: str = "$LATEST"
+    runtime: str
+    handler: str
+    code_path: Path
+    revision_id: str
+    memory_mib: int
+    tmp_mib: int
+    timeout_ms: int
+    variables: Mapping[str, str] = field(repr=False)
+    credentials: Credentials = field(repr=False)
+    region: str
+    log_group: str
+    log_stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One event on its way into an environment.
+
+    Args:
+        request_id: UUID; the same on every retry of an asynchronous event.
+        payload: JSON text.
+        deadline_ms: epoch ms at which the environment will be killed.
+        function_arn: ARN as invoked (with the qualifier when one was given).
+        client_context: JSON text, decoded from base64; None when absent.
+        trace_id: X-Ray header, None when absent.
+    """
+
+    request_id: str
+    payload: bytes
+    deadline_ms: int
+    function_arn: str
+    client_context: str | None = None
+    trace_id: str | None = None
+
+
+class ReplyKind(StrEnum):
+    """How an invocation ended, as the environment saw it."""
+
+    RESULT = "result"
+    """The handler returned; `payload` is its JSON."""
+    ERROR = "error"
+    """The handler raised; `payload` is Lambda's error JSON (errorMessage, errorType, requestId, stackTrace)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    kind: ReplyKind
+    payload: bytes
+
+
+class Environment(Protocol):
+    """One isolated, specialised environment. One invocation at a time.
+
+    Lines that the function prints are given to the driver's `on_output` callback before the reply is returned.
+    """
+
+    @property
+    def environment_id(self) -> str: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def init_ms(self) -> float:
+        """Duration of the init phase: from the request for the environment until its handler was ready."""
+        ...
+
+    async def invoke(self, invocation: Invocation) -> Reply:
+        """Runs one invocation.
+
+        Raises:
+            EnvironmentCrashed: the process is gone (exit, signal, out of memory).
+            ResponseTooLarge: the response passed the limit; the environment is still good.
+            asyncio.CancelledError: the caller gave up (timeout). The environment must then be stopped.
+        """
+        ...
+
+    def peak_memory_bytes(self) -> int:
+        """Highest memory use so far, of all processes in it."""
+        ...
+
+    def freeze(self) -> None:
+        """Stops every thread and process in it. Idempotent, immediate."""
+        ...
+
+    def thaw(self) -> None:
+        """Lets them run again. Idempotent."""
+        ...
+
+    async def stop(self) -> None:
+        """Kills everything in it and releases namespaces, mounts and cgroup. Idempotent; never raises."""
+        ...
+
+
+OnOutput = Callable[[bytes], None]
+"""Called with what the function wrote: one log event, without the final newline."""
+
+OnExit = Callable[[], None]
+"""Called once when an environment dies while no invocation is running in it."""
+
+
+class EnvironmentDriver(Protocol):
+    """Makes environments. Kept by `linux` (kernel sandbox) and by a fake in the tests."""
+
+    async def start_environment(self, spec: EnvironmentSpec, *, on_output: OnOutput, on_exit: OnExit) -> Environment:
+        """A cold start: takes a generic environment from the pool or makes one, specialises it, imports the handler.
+
+        No time limit of its own: the caller cancels.
+
+        Raises:
+            InitFailed: the code cannot be loaded; carries the error payload. (Everything is cleaned up.)
+            EnvironmentCrashed: it died while it was made.
+            RuntimeMissing: no such runtime on this machine.
+            asyncio.CancelledError: cleaned up before it propagates.
+        """
+        ...
+
+    def runtimes(self) -> tuple[str, ...]:
+        """Identifiers that can be used here (`python3.11`, `nodejs20.x`, `provided.al2023`), sorted."""
+        ...
+
+    async def open(self) -> None:
+        """Cleans up what a killed platform left behind, and starts the fork servers."""
+        ...
+
+    async def close(self) -> None:
+        """Stops everything."""
+        ...
+
+    def isolation(self) -> Mapping[str, str]:
+        """Layer -> `on`, or why it is weaker than it should be. For `doctor`, `/health` and the log at start-up."""
+        ...
+
+
+class CrashReason(StrEnum):
+    EXIT = "exit"
+    SIGNAL = "signal"
+    OUT_OF_MEMORY = "out of memory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvokeOutcome:
+    """What the runtime says of one finished invocation.
+
+    Args:
+        payload: what the caller gets.
+        function_error: `Unhandled`, or None when the handler returned.
+        log_tail: last 4 KiB of this invocation's log, None unless asked for.
+        duration_us: of the handler, microseconds.
+        init_us: of the init phase, microseconds; 0 when warm.
+        billed_ms: whole milliseconds, rounded up (init included on a cold start).
+        memory_mib: configured.
+        peak_memory_bytes: used.
+        version: executed version.
+    """
+
+    payload: bytes
+    function_error: str | None
+    log_tail: bytes | None
+    duration_us: int
+    init_us: int
+    billed_ms: int
+    memory_mib: int
+    peak_memory_bytes: int
+    version: str
+
+
+class EnvironmentCrashed(errors.LeastwiseError):
+    """The environment died. `status` is the exit status or the signal number."""
+
+    def __init__(self, reason: CrashReason, status: int) -> None:
+        super().__init__(f"{reason} {status}")
+        self.reason = reason
+        self.status = status
+
+
+class InitFailed(errors.LeastwiseError):
+    """The init phase failed. `payload` is the error JSON that the caller of the function gets."""
+
+    def __init__(self, payload: bytes) -> None:
+        super().__init__("init failed")
+        self.payload = payload
+
+
+class ResponseTooLarge(errors.TooLarge):
+    """More than 6,291,556 bytes came back."""
+
+
+class RuntimeMissing(errors.Unavailable):
+    """The function's runtime is not on this machine."""
+
+
+class Throttle(errors.Throttled):
+    """Lambda's TooManyRequestsException; `detail["Reason"]` says which limit."""
