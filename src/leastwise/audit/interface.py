@@ -71,7 +71,8 @@ class Trail(Protocol):
 
     async def stage(self, happening: Happening) -> None:
         """Puts a management record into the caller's transaction. It reaches the log after the commit, in order;
-        a crash in between is made good at the next start."""
+        a crash in between is made good at the next start.
+        """
         ...
 
     def append(self, happening: Happening) -> int:
@@ -80,6 +81,20 @@ class Trail(Protocol):
 
         Raises:
             TrailUnavailable: the log cannot be written; callers refuse their call.
+        """
+        ...
+
+    async def publish(self) -> None:
+        """Moves committed records from the outbox into the log, in order. Never raises because the log cannot be
+        written: the records are safe in the database and are tried again. Not inside a transaction.
+        """
+        ...
+
+    async def durable(self) -> int:
+        """Waits until everything appended so far is on disk. Returns the last sequence number that is; -1 when none.
+
+        Raises:
+            TrailUnavailable: the disk refused.
         """
         ...
 
@@ -95,7 +110,72 @@ class Outbox(Protocol):
     async def waiting(self) -> tuple[tuple[int, str, bytes], ...]:
         """(row id, event id, payload) in order of row id."""
         ...
+
     async def remove(self, up_to_row: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """A position of the log that is remembered outside of it, so that cutting off the end is found out."""
+
+    sequence: int
+    digest: str
+    at_ms: int
+
+
+class Heads(Protocol):
+    """Remembers heads. Keeps the newest ones; which is enough, because a digest covers everything before it."""
+
+    async def add(self, head: Head) -> None: ...
+    async def all(self) -> tuple[Head, ...]:
+        """Oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One file of the log. Numbers start at 1 and have no gaps; `size` is in bytes."""
+
+    number: int
+    size: int
+
+
+class SegmentStore(Protocol):
+    """Keeps the log as append-only segments. Knows nothing of records. One writer; reading needs no lock."""
+
+    def open(self) -> None:
+        """Becomes the writer. Raises `TrailUnavailable` when another process is."""
+        ...
+
+    def close(self) -> None: ...
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Ordered by number."""
+        ...
+
+    def lines(self, number: int) -> Iterator[bytes]:
+        """The segment's lines, each with its newline; the last one without when the file does not end in one."""
+        ...
+
+    def create(self, number: int, first_line: bytes) -> None:
+        """Starts a segment and writes to it from now on. The last one is on disk before the new one exists."""
+        ...
+
+    def resume(self, number: int) -> None:
+        """Goes on writing at the end of a segment."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Appends all of `data` or nothing. Raises `OSError`, with the file as it was; or `TornSegment`."""
+        ...
+
+    def sync(self) -> None:
+        """Puts what was written on disk. Blocking: call it from a thread."""
+        ...
+
+    def cut(self, number: int, length: int) -> None:
+        """Takes everything behind `length` bytes out of the segment and keeps it aside as evidence."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +196,32 @@ class Verdict:
     torn_tail_bytes: int = 0
     """Bytes of an unfinished last record after a crash: never acknowledged, cut off at the next start."""
 
+    @property
+    def sound(self) -> bool:
+        return not self.doubts and self.entries > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What a start found and put right.
+
+    Args:
+        next_sequence: of the next record.
+        cut_bytes: taken off the end: a record that was being written when the machine or the process stopped.
+        published: records that were committed but had not reached the log yet.
+    """
+
+    next_sequence: int
+    cut_bytes: int
+    published: int
+
 
 class TrailUnavailable(errors.Unavailable):
     """The trail cannot be written."""
+
+
+class TornSegment(TrailUnavailable):
+    """A failed write left part of itself behind and could not be taken back. Nothing may be written after it."""
 
 
 Progress = Callable[[int, int], None]

@@ -66,6 +66,14 @@ Further = Callable[[Scene, Parameters], "tuple[Demand, ...] | Awaitable[tuple[De
 Handler = Callable[[Scene, Parameters], Awaitable[Parameters]]
 
 
+Prepare = Callable[[Scene, Parameters], Awaitable[Parameters]]
+Recorded = Callable[[Scene, int], None]
+
+
+def _nothing_recorded(_scene: Scene, _sequence: int) -> None:
+    """Most operations have nothing to do once they are recorded."""
+
+
 def _nothing_further(_scene: Scene, _parameters: Parameters) -> tuple[Demand, ...]:
     return ()
 
@@ -86,7 +94,9 @@ class Operation:
         access: read or write.
         redact: input members that never reach the record (secrets, code); nested ones with dots
             (`Environment.Variables`). Blobs are always left out.
-        redact_result: output members that never reach the record.
+        prepare: slow work of a change (unpacking a package) that runs after authorization and before the transaction
+            that holds the database's write lock; what it returns is merged into the handler's parameters.
+        recorded: called with the record's sequence number once a data event stands in the trail.
     """
 
     service: str
@@ -98,3 +108,5 @@ class Operation:
     event_class: EventClass = EventClass.MANAGEMENT
     access: Access
     redact: frozenset[str] = frozenset()
+    prepare: Prepare | None = None
+    recorded: Recorded = _nothing_recorded

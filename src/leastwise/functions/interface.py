@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -50,8 +50,9 @@ class Function:
         memory_mib: 128 to 10240.
         tmp_mib: 512 to 10240.
         code: the deployed package.
-        revision_id: UUID, new at every change.
+        revision_id: UUID, new whenever code or configuration change: environments of an older one are retired.
         policy: the resource policy's JSON text, None when it has none.
+        policy_revision_id: UUID, new whenever the resource policy changes; None when there is none.
         reserved_concurrency: None is unreserved; 0 refuses every call.
     """
 
@@ -123,6 +124,10 @@ class CodeStore(Protocol):
         """
         ...
 
+    def compile(self, digest: str, *, python_versions: tuple[str, ...]) -> None:
+        """Adds bytecode for further runtimes to a package that is there. Blocking."""
+        ...
+
     def path(self, digest: str) -> Path:
         """Directory of the unpacked tree."""
         ...
@@ -161,8 +166,28 @@ class InvalidPackage(InvalidParameter):
 
 
 class PackageTooLarge(errors.TooLarge):
-    """Lambda's RequestTooLargeException / InvalidParameterValueException for sizes."""
+    """Lambda's RequestEntityTooLargeException: the zip file itself is too large."""
 
 
 class CodeStorageExceeded(errors.LimitExceeded):
     """Lambda's CodeStorageExceededException."""
+
+
+class PolicyTooLong(errors.LimitExceeded):
+    """Lambda's PolicyLengthExceededException."""
+
+
+OnChange = Callable[[str, str, Function | None], None]
+"""(account id, name, function as it is now; None when it was deleted). Called after the change has committed."""
+
+
+class Catalog(Protocol):
+    """What is deployed, in memory, for the path of every call."""
+
+    def peek(self, account_id: str, name: str) -> Function | None:
+        """The function if it is known without waiting. None means: ask `get`."""
+        ...
+
+    async def get(self, account_id: str, name: str) -> Function | None:
+        """The function, None when there is none."""
+        ...

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from leastwise.kernel import errors
-from leastwise.kernel.call import Proof
+from leastwise.kernel.call import Proof, Source
 
 ContextValue = str | Sequence[str]
 """A condition key's value as text: one string, or several for a multi-valued key."""
@@ -42,6 +42,7 @@ class Principal:
         session_issued_at_ms: when the session began; None for long-term keys.
         mfa_authenticated_at_ms: when a second factor was proved for this session, None if never.
         source_identity: as set with AssumeRole.
+        transitive_tag_keys: session tags that the next session of a chain inherits.
     """
 
     kind: PrincipalKind
@@ -57,6 +58,7 @@ class Principal:
     session_issued_at_ms: int | None = None
     mfa_authenticated_at_ms: int | None = None
     source_identity: str | None = None
+    transitive_tag_keys: tuple[str, ...] = ()
 
 
 class PolicyKind(StrEnum):
@@ -205,6 +207,8 @@ class ManagedPolicy:
     versions: tuple[PolicyVersion, ...]
     attachment_count: int = 0
     tags: Mapping[str, str] = field(default_factory=dict)
+    last_version: int = 1
+    """The highest number a version ever had: numbers are not used again after a version is deleted."""
 
     @property
     def default_version(self) -> PolicyVersion:
@@ -304,6 +308,16 @@ class Gate(Protocol):
         """
         ...
 
+    def context(
+        self, principal: Principal, source: Source, *, now_ms: int, region: str, extra: Mapping[str, ContextValue]
+    ) -> Mapping[str, ContextValue]:
+        """The global condition keys of a call, with those that the operation and its target supply (`extra`)."""
+        ...
+
+    def denial_message(self, request: Request, decision: Decision) -> str:
+        """AWS's sentence for a decision that refuses."""
+        ...
+
 
 class SessionIssuer(Protocol):
     """Gives the platform short-lived credentials of an execution role."""
@@ -361,6 +375,14 @@ class MalformedPolicy(errors.Invalid):
 
 class PolicyNotAttachable(errors.Invalid):
     """IAM's PolicyNotAttachable."""
+
+
+class InvalidInput(errors.Invalid):
+    """IAM's InvalidInput."""
+
+
+class PackedPolicyTooLarge(errors.TooLarge):
+    """STS's PackedPolicyTooLarge: session policies or session tags above their limit."""
 
 
 AnyDocument = str | Mapping[str, Any]

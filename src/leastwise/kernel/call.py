@@ -91,8 +91,8 @@ class Call:
         command: the operation's input, checked against its shape; member names as in the model, blobs as bytes,
             timestamps as aware datetimes.
         source: where from.
-        problem: an error the door found in the body. It is raised only after authentication and authorization, so that
-            strangers learn nothing about shapes and the refusal is on record.
+        problem: an error the door found in the body. It is raised only after authentication, so that strangers learn
+            nothing about shapes and the refusal is on record.
     """
 
     request_id: str

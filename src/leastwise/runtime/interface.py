@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -204,6 +204,53 @@ class InvokeOutcome:
     memory_mib: int
     peak_memory_bytes: int
     version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedEvent:
+    """One asynchronous invocation that was accepted and is not over. The payload never shows in a repr.
+
+    Args:
+        row_id: its place in the store; 0 before it is stored.
+        account_id: account of the function.
+        function_name: name.
+        request_id: the same on every attempt.
+        payload: JSON text.
+        accepted_at_ms: when it was accepted.
+        due_at_ms: not to be tried before.
+        errors: attempts that ended in a function error.
+        refusals: attempts that were throttled or could not be served.
+    """
+
+    row_id: int = 0
+    account_id: str
+    function_name: str
+    request_id: str
+    payload: bytes = field(repr=False)
+    accepted_at_ms: int
+    due_at_ms: int
+    errors: int = 0
+    refusals: int = 0
+
+
+class EventStore(Protocol):
+    """Where accepted events wait. What it has acknowledged survives a crash."""
+
+    async def put(self, events: Sequence[QueuedEvent]) -> tuple[QueuedEvent, ...]:
+        """Stores events in one transaction; returns them with their row ids."""
+        ...
+
+    async def waiting(self) -> tuple[tuple[int, int], ...]:
+        """(due_at_ms, row_id) of every stored event."""
+        ...
+
+    async def get(self, row_id: int) -> QueuedEvent | None: ...
+
+    async def update(self, event: QueuedEvent) -> None:
+        """New due time and counts."""
+        ...
+
+    async def remove(self, row_ids: Sequence[int]) -> None: ...
 
 
 class EnvironmentCrashed(errors.LeastwiseError):

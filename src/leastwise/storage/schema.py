@@ -105,6 +105,7 @@ managed_policies: Final = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
     Column("tags", Text, nullable=False),
+    Column("last_version", Integer, nullable=False, comment="highest version number ever used"),
     UniqueConstraint("account_id", "name_key"),
 )
 

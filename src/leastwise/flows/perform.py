@@ -1,0 +1,208 @@
+"""The one way in: authenticate, authorize, admit, run, record. For every operation, without exception."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from leastwise.audit.interface import Happening, Trail
+from leastwise.flows.interface import Demand, Operation, Parameters, Scene, Target
+from leastwise.flows.redaction import redact
+from leastwise.flows.services import Services
+from leastwise.iam.interface import Decision, Gate, PolicyKind, Principal, Request
+from leastwise.kernel import errors
+from leastwise.kernel.call import Call, NoProof, Outcome, ServiceProof, SigV4Proof
+from leastwise.kernel.clock import Clock
+from leastwise.kernel.events import Access, EventClass
+from leastwise.kernel.ids import request_id as new_id
+from leastwise.kernel.transactions import Transactions
+
+_LOG: Final = logging.getLogger(__name__)
+
+ErrorWords = Callable[[Exception, str], tuple[str, str]]
+"""(error, service) -> the AWS code and message that the caller will read. Injected: codes belong to the door."""
+
+_OPEN_TO_ALL: Final = Decision(allowed=True, layer=PolicyKind.IDENTITY, explicit=False)
+
+
+class Performer:
+    """Takes every call through the same steps.
+
+    Args:
+        table: (service, operation) -> row. What is not in it cannot be called.
+        services: what handlers use.
+        gate: who is it, may they.
+        trail: where it is recorded.
+        transactions: a change and its record commit together.
+        clock: read once a call.
+        home_region: region of calls that name none.
+        home_account: account in whose name strangers' calls are recorded.
+        error_words: the door's words for an error.
+    """
+
+    def __init__(  # noqa: PLR0913 - the ports it stands on
+        self,
+        *,
+        table: Mapping[tuple[str, str], Operation],
+        services: Services,
+        gate: Gate,
+        trail: Trail,
+        transactions: Transactions,
+        clock: Clock,
+        home_region: str,
+        home_account: str,
+        error_words: ErrorWords,
+    ) -> None:
+        self._table = table
+        self._services = services
+        self._gate = gate
+        self._trail = trail
+        self._transactions = transactions
+        self._clock = clock
+        self._home_region = home_region
+        self._home_account = home_account
+        self._error_words = error_words
+
+    async def perform(self, call: Call) -> Outcome:
+        """One call from proof to outcome. Never raises; whatever goes wrong is the outcome's error."""
+        progress = _Progress(call, self._clock.now_ms(), self._home_region)
+        try:
+            result = await self._steps(call, progress)
+        except errors.LeastwiseError as error:
+            return self._failed(call, progress, error)
+        except Exception as error:
+            _LOG.exception("%s:%s failed, request %s", call.service, call.operation, call.request_id)
+            message = "An internal error occurred."
+            bug = errors.Bug(message)
+            bug.__cause__ = error
+            return self._failed(call, progress, bug)
+        return Outcome(request_id=call.request_id, result=result)
+
+    async def _steps(self, call: Call, progress: _Progress) -> Parameters:
+        # 1. Who is it?
+        principal = progress.principal = await self._gate.authenticate(call.proof, now_ms=progress.now_ms)
+        operation = progress.operation = self._table.get((call.service, call.operation))
+        if operation is None:
+            message = f"The operation {call.service}:{call.operation} is not implemented by Leastwise."
+            raise errors.NotImplementedHere(message)
+        if call.problem is not None:
+            raise call.problem
+        scene = Scene(
+            services=self._services,
+            principal=principal,
+            region=progress.region,
+            request_id=call.request_id,
+            now_ms=progress.now_ms,
+            source=call.source,
+            notes=progress.notes,
+        )
+        # 2. May they?
+        found = operation.target(scene, call.command)
+        target = found if isinstance(found, Target) else await found
+        progress.target = target
+        if operation.action is None:
+            progress.decision = _OPEN_TO_ALL
+        else:
+            progress.decision = await self._authorize(operation.action, target, call, progress, principal)
+        further = operation.further(scene, call.command)
+        for demand in further if isinstance(further, tuple) else await further:
+            await self._demand(demand, call, progress, principal)
+        # 3. Do it, and put it on record.
+        if operation.event_class is EventClass.MANAGEMENT and operation.access is Access.WRITE:
+            return await self._change(operation, scene, call, progress)
+        result = await operation.handle(scene, call.command)
+        operation.recorded(scene, self._trail.append(self._happening(call, progress, None)))
+        return result
+
+    async def _change(self, operation: Operation, scene: Scene, call: Call, progress: _Progress) -> Parameters:
+        # INVARIANT: no change without its record. Both stand in one transaction, or neither does.
+        command = call.command
+        if operation.prepare is not None:
+            command = {**command, **await operation.prepare(scene, command)}
+        async with self._transactions.begin():
+            result = await operation.handle(scene, command)
+            await self._trail.stage(self._happening(call, progress, None))
+        await self._trail.publish()
+        return result
+
+    async def _authorize(
+        self, action: str, target: Target, call: Call, progress: _Progress, principal: Principal
+    ) -> Decision:
+        request = Request(
+            principal=principal,
+            action=action,
+            resource=target.arn,
+            resource_account_id=target.account_id,
+            context=self._gate.context(
+                principal, call.source, now_ms=progress.now_ms, region=progress.region, extra=target.context
+            ),
+        )
+        decision = await self._gate.authorize(request, resource_policy=target.policy)
+        if not decision.allowed:
+            progress.decision = decision
+            raise errors.Denied(self._gate.denial_message(request, decision))
+        return decision
+
+    async def _demand(self, demand: Demand, call: Call, progress: _Progress, principal: Principal) -> None:
+        await self._authorize(demand.action, demand.target, call, progress, principal)
+
+    def _failed(self, call: Call, progress: _Progress, error: errors.LeastwiseError) -> Outcome:
+        try:
+            self._trail.append(self._happening(call, progress, error))
+        except errors.LeastwiseError as unrecorded:
+            # The call has failed already: what is left to say is that it could not even be recorded.
+            _LOG.error("request %s failed and could not be recorded: %s", call.request_id, unrecorded)  # noqa: TRY400
+            return Outcome(request_id=call.request_id, error=unrecorded)
+        return Outcome(request_id=call.request_id, error=error)
+
+    def _happening(self, call: Call, progress: _Progress, error: Exception | None) -> Happening:
+        operation = progress.operation
+        event_class = EventClass.MANAGEMENT if operation is None else operation.event_class
+        parameters: dict[str, Any] | None = None
+        if operation is not None and event_class is EventClass.MANAGEMENT and progress.principal is not None:
+            parameters = redact(call.command, operation.redact)
+        code = words = None
+        if error is not None:
+            code, words = self._error_words(error, call.service)
+        principal = progress.principal
+        proof = call.proof
+        return Happening(
+            request_id=call.request_id,
+            event_id=new_id(),
+            at_ms=progress.now_ms,
+            service=call.service,
+            operation=call.operation,
+            event_class=event_class,
+            access=Access.WRITE if operation is None else operation.access,
+            account_id=self._home_account if principal is None else principal.account_id,
+            region=progress.region,
+            source=call.source,
+            principal=principal,
+            claimed_access_key_id=proof.access_key_id if isinstance(proof, SigV4Proof) else "",
+            resources=() if progress.target is None else (progress.target.arn,),
+            parameters=parameters,
+            error_code=code,
+            error_message=words,
+            decision=progress.decision,
+            additional=progress.notes,
+        )
+
+
+class _Progress:
+    """How far a call has come; what its record is made from."""
+
+    __slots__ = ("decision", "notes", "now_ms", "operation", "principal", "region", "target")
+
+    def __init__(self, call: Call, now_ms: int, home_region: str) -> None:
+        self.now_ms = now_ms
+        self.operation: Operation | None = None
+        self.principal: Principal | None = None
+        self.target: Target | None = None
+        self.decision: Decision | None = None
+        self.notes: dict[str, str | int] = {}
+        proof = call.proof
+        self.region = home_region
+        if isinstance(proof, SigV4Proof):
+            self.region = proof.region

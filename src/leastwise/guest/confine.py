@@ -1,0 +1,171 @@
+"""The layers of a sandbox, in the order they are put on. Two stages: generic (in the pool) and specialised.
+
+Between the stages only code of this package runs in the sandbox. Every privilege is gone before the first line of the
+function's code is read.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import socket
+import struct
+
+from leastwise.guest import landlock, rootfs, syscalls
+from leastwise.guest.launch import write_id_maps
+from leastwise.guest.wire import PLATFORM_PORT, RUNTIME_API_PORT
+
+# SECURITY: one flag per kind of thing a neighbour must not be able to see or signal: processes, mounts, System V and
+# POSIX queues, host name, network. User and cgroup namespaces follow once their maps and cgroup are right.
+NAMESPACES = (
+    syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_NEWNET
+)
+DEFAULT_TMP_MIB = 512
+_INODES_PER_MIB = 64
+_TMP_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV
+_SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
+
+_LIMITS = (
+    (resource.RLIMIT_NOFILE, 1024),
+    (resource.RLIMIT_NPROC, 1024),
+    (resource.RLIMIT_CORE, 0),
+    (resource.RLIMIT_MSGQUEUE, 0),
+    (resource.RLIMIT_MEMLOCK, 64 * 1024),
+    (resource.RLIMIT_RTPRIO, 0),
+    (resource.RLIMIT_NICE, 20),
+    (resource.RLIMIT_SIGPENDING, 1024),
+)
+
+
+class Layers:
+    """What a fork server prepares once for all its sandboxes.
+
+    Args:
+        privileged: the fork server is real root; otherwise root of a user namespace with one user.
+        filter_program: assembled seccomp filter.
+    """
+
+    def __init__(self, *, privileged: bool, filter_program: bytes) -> None:
+        self.privileged = privileged
+        self._filter_program = filter_program
+        self._landlock_abi = syscalls.landlock_abi()
+        self._ruleset = -1
+        self._kernel_id = 0
+
+    def isolate(self, kernel_id: int, cgroup_fds: list[int]) -> list[socket.socket]:
+        """Generic stage: everything that does not depend on the function.
+
+        Args:
+            kernel_id: uid and gid of the sandbox as the host sees them; not 0 when privileged.
+            cgroup_fds: opened `tasks` files to join (cgroup v1).
+
+        Returns:
+            The listening sockets for the Runtime API and the platform's endpoint.
+        """
+        self._kernel_id = kernel_id if self.privileged else 0
+        for fd in cgroup_fds:
+            # SECURITY: joined before anything is allocated, so that nothing escapes the limits. Writing 0 joins the
+            # writer; writing a pid elsewhere would wait for a grace period.
+            os.write(fd, b"0")
+            os.close(fd)
+        # SECURITY: hides the host's cgroup paths, which name accounts' neighbours.
+        syscalls.unshare(syscalls.CLONE_NEWCGROUP)
+        listeners = _open_network()
+        self._mount_proc()
+        self._mount_tmp()
+        if self.privileged:
+            self._leave_root()
+        if self._landlock_abi:
+            self._ruleset = landlock.open_ruleset(self._landlock_abi)
+        return listeners
+
+    def mount_code(self, code_fd: int, tmp_mib: int) -> None:
+        """The function's package at /var/task and its size of /tmp."""
+        if code_fd >= 0:
+            syscalls.move_mount(code_fd, "/var/task")
+            os.close(code_fd)
+        if tmp_mib != DEFAULT_TMP_MIB:
+            flags = syscalls.MS_REMOUNT | _TMP_FLAGS
+            syscalls.mount("", "/tmp", "", flags, _tmp_size(tmp_mib))
+        os.chdir("/var/task")
+
+    def confine(self, *, data_limit: int = 0) -> None:
+        """Gives up every privilege, for good. Afterwards any code may run.
+
+        Args:
+            data_limit: bytes of private memory of one process, where no cgroup counts; 0 for none.
+        """
+        # SECURITY: bounds what one process can take of the kernel (descriptors, processes, locked memory, queues).
+        for kind, value in _LIMITS:
+            _lower(kind, value)
+        if data_limit:
+            _lower(resource.RLIMIT_DATA, data_limit)
+        # SECURITY: mount, network and process namespaces belong to a user namespace *above* the one entered here: no
+        # capability that could ever be gained inside has any power over them.
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        write_id_maps(rootfs.UID, self._kernel_id, rootfs.GID, self._kernel_id)
+        syscalls.drop_capabilities()
+        # SECURITY: set-user-id programs and file capabilities give nothing; also what seccomp asks for.
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        # Credentials have changed for the last time, which has cleared both.
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+        if self._ruleset >= 0:
+            syscalls.landlock_restrict_self(self._ruleset)
+            os.close(self._ruleset)
+            self._ruleset = -1
+        syscalls.seccomp_set_filter(self._filter_program)
+
+    def _mount_proc(self) -> None:
+        # SECURITY: a /proc of this process namespace only; the one underneath (if any) shows the whole machine.
+        attributes = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOEXEC
+        proc = syscalls.new_mount("proc", attributes)
+        if not self.privileged:
+            syscalls.umount("/proc")
+        syscalls.move_mount(proc, "/proc")
+        os.close(proc)
+
+    def _mount_tmp(self) -> None:
+        # SECURITY: private, and bounded in bytes and inodes, so that no sandbox fills the machine.
+        options = "mode=700,uid=%d,gid=%d,%s" % (self._kernel_id, self._kernel_id, _tmp_size(DEFAULT_TMP_MIB))
+        syscalls.mount("tmpfs", "/tmp", "tmpfs", _TMP_FLAGS, options)
+        os.mkdir("/tmp/.shm", 0o700)
+        if self.privileged:
+            os.chown("/tmp/.shm", self._kernel_id, self._kernel_id)
+
+    def _leave_root(self) -> None:
+        # SECURITY: real root could write /proc/sys even without capabilities. Capabilities are kept until `confine`.
+        syscalls.prctl(syscalls.PR_SET_SECUREBITS, syscalls.SECBIT_NO_SETUID_FIXUP)
+        syscalls.setresgid(self._kernel_id)
+        syscalls.setresuid(self._kernel_id)
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+
+
+def _tmp_size(tmp_mib: int) -> str:
+    return "size=%dm,nr_inodes=%d" % (tmp_mib, tmp_mib * _INODES_PER_MIB)
+
+
+def _lower(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def _open_network() -> list[socket.socket]:
+    """Brings loopback up and opens the two listening sockets. They belong to this network namespace for ever."""
+    listeners = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("=16sH14x", b"lo", _IFF_UP_RUNNING))
+    for port in (RUNTIME_API_PORT, PLATFORM_PORT):
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+        listeners.append(listener)
+    return listeners

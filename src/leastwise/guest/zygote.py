@@ -1,0 +1,181 @@
+"""The fork server: a warm interpreter inside the minimal root that turns into sandboxes on request.
+
+Protocol, over the control socket (JSON, see `wire`):
+    1. the launch request that the launcher has only peeked at
+    2. -> {"op": "ready"} when everything is imported
+    3. <- {"op": "fork", "id", "kernel_id", "role", "cgroups", "into"}, descriptors: sandbox, telemetry, output,
+          `tasks` files (`cgroups` of them), then a cgroup v2 directory if `into`
+       -> {"op": "forked", "id", "pid"}, descriptor: pidfd     or {"op": "failed", "id", "error"}
+    4. -> {"op": "exited", "id", "status"} once it is gone (status as of waitpid)
+    5. end of file: kill every sandbox, exit
+
+SECURITY: it holds no secret and runs no code but ours: whatever it can read, every sandbox of it can read. It lives in
+no process namespace of its own, or OpenSSL's check for a fork (the pid changed) would fail in its children, which are
+all pid 1, and they would all draw the same random numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    sys.path.insert(0, "/var/guest")
+
+import errno
+import gc
+import importlib
+import json
+import select
+import signal
+import socket
+
+from leastwise.guest import confine, python_bootstrap, seccomp, supervisor, syscalls
+from leastwise.guest.wire import CONTROL_FD, HEADER, LAUNCH_LIMIT, READY, SANDBOX_FD, TELEMETRY_FD
+
+_FORK_LIMIT = 4096
+
+
+class Zygote:
+    """State of one fork server."""
+
+    def __init__(self, control: socket.socket, request: dict) -> None:
+        self._control = control
+        self._epoll = select.epoll()
+        self._children = {}
+        self._layers = confine.Layers(
+            privileged=bool(request["privileged"]), filter_program=seccomp.assemble(syscalls.MACHINE)
+        )
+        self._cloner = syscalls.Cloner(confine.NAMESPACES)
+
+    def run(self) -> None:
+        """Serves until the gateway is gone."""
+        self._epoll.register(self._control.fileno(), select.EPOLLIN)
+        control_fd = self._control.fileno()
+        while True:
+            for fd, _ in self._epoll.poll():
+                if fd != control_fd:
+                    self._reap(fd)
+                elif not self._serve():
+                    return
+
+    def kill_all(self) -> None:
+        for pidfd in list(self._children):
+            try:
+                syscalls.pidfd_send_signal(pidfd, signal.SIGKILL)
+            except OSError:
+                continue
+
+    def _serve(self) -> bool:
+        message, fds, _, _ = socket.recv_fds(self._control, _FORK_LIMIT, 16)
+        if not message:
+            return False
+        request = json.loads(message)
+        try:
+            pid, pidfd = self._cloner.clone(fds[-1] if request["into"] else -1)
+        except OSError as error:
+            self._send({"op": "failed", "id": request["id"], "error": str(error)})
+        else:
+            if pid == 0:
+                self._become(request, fds)
+            self._children[pidfd] = (request["id"], pid)
+            self._epoll.register(pidfd, select.EPOLLIN)
+            self._send({"op": "forked", "id": request["id"], "pid": pid}, pidfd)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        return True
+
+    def _reap(self, pidfd: int) -> None:
+        identifier, pid = self._children.pop(pidfd)
+        self._epoll.unregister(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        self._send({"op": "exited", "id": identifier, "status": status})
+
+    def _send(self, message: dict, *fds: int) -> None:
+        try:
+            socket.send_fds(self._control, [json.dumps(message).encode()], list(fds))
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET):
+                raise
+
+    def _become(self, request: dict, fds: list[int]) -> None:
+        """The child's life. Does not return."""
+        status = 70
+        try:
+            connection = _keep_only(fds, request["cgroups"])
+            try:
+                self._isolate(request, connection)
+            except OSError as error:
+                supervisor.fail(connection, error)
+                raise
+            role = python_bootstrap if request["role"] == "python" else supervisor
+            status = role.serve(connection, self._layers)
+        except BaseException:
+            status = 70
+        finally:
+            os._exit(status)
+
+    def _isolate(self, request: dict, connection: socket.socket) -> None:
+        first = TELEMETRY_FD + 1
+        cgroup_fds = list(range(first, first + request["cgroups"]))
+        listeners = self._layers.isolate(request["kernel_id"], cgroup_fds)
+        descriptors = [listener.fileno() for listener in listeners]
+        socket.send_fds(connection, [HEADER.pack(READY, 0)], descriptors)
+        for listener in listeners:
+            listener.close()
+
+
+def _keep_only(fds: list[int], cgroups: int) -> socket.socket:
+    """Lays out the descriptors of pid 1: null, output, output, sandbox wire, telemetry, then the cgroup files.
+
+    SECURITY: everything else (the control socket, other sandboxes' process handles) is closed: an inherited descriptor
+    would be a way out that no namespace covers.
+    """
+    high = [os.dup(fd) for fd in fds[: 3 + cgroups]]  # above the targets, so that no dup2 hits one still needed
+    while min(high) <= TELEMETRY_FD + cgroups:
+        high = [os.dup(fd) for fd in high]
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    wire, telemetry, output, *tasks = high
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.dup2(wire, SANDBOX_FD, inheritable=False)
+    os.dup2(telemetry, TELEMETRY_FD, inheritable=False)
+    for index, fd in enumerate(tasks):
+        os.dup2(fd, TELEMETRY_FD + 1 + index, inheritable=False)
+    syscalls.close_range(TELEMETRY_FD + 1 + cgroups, 0x7FFFFFFF)
+    return socket.socket(fileno=SANDBOX_FD)
+
+
+def main() -> None:
+    control = socket.socket(fileno=CONTROL_FD)
+    os.set_inheritable(CONTROL_FD, False)
+    request = json.loads(control.recv(LAUNCH_LIMIT))
+    for name in request["preload"]:
+        importlib.import_module(name)
+    python_bootstrap.warm_up()
+    for path in request["detach"]:
+        # SECURITY: what only the fork server needs is not shown to its sandboxes.
+        syscalls.umount(path)
+    # SECURITY: no program started in any sandbox can ever hold a capability.
+    syscalls.drop_bounding_set()
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    sys.path.remove("/var/guest")
+    zygote = Zygote(control, request)
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)
+    # Objects made so far are never looked at by the collector again, so their pages stay shared with the sandboxes.
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    control.send(json.dumps({"op": "ready", "pid": os.getpid()}).encode())
+    zygote.run()
+    zygote.kill_all()
+
+
+if __name__ == "__main__":
+    main()

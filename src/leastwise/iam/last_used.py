@@ -1,0 +1,37 @@
+"""When access keys were last used, kept in memory until it is written back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    at_ms: int
+    service: str
+    region: str
+
+
+class LastUsed:
+    """The newest use of each key since the last drain. One dict write per call: the hot path pays nothing more."""
+
+    __slots__ = ("_uses",)
+
+    def __init__(self) -> None:
+        self._uses: dict[str, Use] = {}
+
+    def note(self, access_key_id: str, use: Use) -> None:
+        self._uses[access_key_id] = use
+
+    def of(self, access_key_id: str) -> Use | None:
+        """A use that is not written back yet."""
+        return self._uses.get(access_key_id)
+
+    def drain(self) -> dict[str, Use]:
+        """Everything noted since the last drain; the caller writes it down or puts it back."""
+        uses, self._uses = self._uses, {}
+        return uses
+
+    def put_back(self, uses: dict[str, Use]) -> None:
+        """What could not be written; a newer use stays."""
+        self._uses = uses | self._uses

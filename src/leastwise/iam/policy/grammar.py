@@ -1,0 +1,155 @@
+"""What may stand in the single elements of a statement: Sid, actions, resources, condition keys and values.
+
+Every check raises `MalformedPolicy` with IAM's sentence, where IAM has one, and the place.
+
+Source: IAM User Guide, "Grammar of the IAM JSON policy language" and "IAM JSON policy elements reference".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from leastwise.iam.interface import PolicyKind
+from leastwise.iam.policy import clockkeys
+from leastwise.iam.policy.malformed import quoted, refuse, refuse_syntax
+from leastwise.iam.policy.matching import ARN_SEGMENTS, has_variables, is_everything
+from leastwise.iam.policy.operators import (
+    Family,
+    Operator,
+    parse_bool,
+    parse_bytes,
+    parse_instant,
+    parse_network,
+    parse_number,
+)
+from leastwise.iam.policy.variables import parse_pattern
+
+_SID: Final = re.compile(r"[0-9A-Za-z]*")
+_VENDOR: Final = re.compile(r"[A-Za-z0-9.-]+")
+_PLAIN_SID_KINDS: Final = frozenset(
+    {PolicyKind.IDENTITY, PolicyKind.BOUNDARY, PolicyKind.SESSION, PolicyKind.SERVICE_CONTROL}
+)
+_TRUST_ACTIONS: Final = frozenset(
+    {
+        "sts:assumerole",
+        "sts:assumerolewithsaml",
+        "sts:assumerolewithwebidentity",
+        "sts:tagsession",
+        "sts:setsourceidentity",
+        "sts:setcontext",
+    }
+)
+_IAM_PATHS: Final = (
+    "user/",
+    "federated-user/",
+    "role/",
+    "group/",
+    "instance-profile/",
+    "mfa/",
+    "server-certificate/",
+    "policy/",
+    "sms-mfa/",
+    "saml-provider/",
+    "oidc-provider/",
+    "report/",
+    "access-report/",
+)
+_EXPECTED: Final = {
+    Family.NUMERIC: "a number",
+    Family.DATE: "an ISO 8601 date or epoch seconds",
+    Family.BOOL: "true or false",
+    Family.NULL: "true or false",
+    Family.BINARY: "base64",
+    Family.IP: "an IP address or a CIDR block",
+    Family.ARN: "an ARN of six segments",
+}
+
+
+def check_sid(sid: str, kind: PolicyKind, place: str) -> None:
+    """Identity policies take alphanumeric ids only; services choose for their resource policies."""
+    if kind in _PLAIN_SID_KINDS and not _SID.fullmatch(sid):
+        refuse(
+            "Statement IDs (SID) must be alpha-numeric. "
+            "Check that your input satisfies the regular expression [0-9A-Za-z]*",
+            place,
+        )
+
+
+def check_action(action: str, kind: PolicyKind, place: str) -> None:
+    """Checks the vendor in front of the colon. What stands behind it may be anything, and then never matches.
+
+    Trust policies name the operations that assume a role, in full.
+    """
+    if kind is PolicyKind.TRUST:
+        if action.lower() not in _TRUST_ACTIONS:
+            refuse("AssumeRole policy may only specify STS AssumeRole actions.", place)
+        return
+    if action == "*":
+        return
+    vendor, colon, name = action.partition(":")
+    if not colon:
+        refuse("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", place)
+    if ":" in name:
+        refuse("Actions/Condition can contain only one colon.", place)
+    if vendor != "*" and not _VENDOR.fullmatch(vendor):
+        refuse(f"Vendor {quoted(vendor)} is not valid", place)
+
+
+def check_resource(resource: str, place: str) -> None:
+    """A resource is `*` or an ARN, which may be incomplete at its end."""
+    if is_everything(parse_pattern(resource, variables=False, wildcards=True)):
+        return
+    shown = quoted(resource)
+    segments = resource.split(":", ARN_SEGMENTS - 1)
+    if segments[0] != "arn" or len(segments) == 1:
+        refuse(f'Resource {shown} must be in ARN format or "*".', place)
+    if segments[1] != "aws":
+        refuse(f'Partition "{quoted(segments[1])}" is not valid for resource "{shown}".', place)
+    if len(segments) == 2 or not _VENDOR.fullmatch(segments[2]):  # noqa: PLR2004 - arn:aws and no more
+        refuse("Resource vendor must be fully qualified and cannot contain regexes.", place)
+    if segments[2] == "iam" and len(segments) == ARN_SEGMENTS:
+        if segments[3]:
+            refuse(f"IAM resource {shown} cannot contain region information.", place)
+        if segments[5] != "*" and not segments[5].startswith(_IAM_PATHS):
+            refuse(f'IAM resource path must either be "*" or start with {", ".join(_IAM_PATHS)}.', place)
+
+
+def check_condition_key(key: str, place: str) -> None:
+    """A key has a vendor in front of a colon (`aws:...`, `lambda:...`, an OIDC provider's host)."""
+    vendor, colon, name = key.partition(":")
+    if not colon or not vendor or not name:
+        refuse("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", place)
+    zoned = clockkeys.zone_of_key(key)
+    if zoned and clockkeys.zone_named(zoned[1]) is None:
+        refuse_syntax(place, "names no time zone; write it as IANA does, e.g. Europe/Berlin")
+
+
+def check_condition_value(operator: Operator, key: str, value: str, place: str, *, variables: bool) -> None:
+    """A value must be of the operator's kind, unless a variable decides that later."""
+    family = operator.family
+    if operator.takes_variables and has_variables(parse_pattern(value, variables=variables, wildcards=False)):
+        return
+    plain_key = key.partition("/")[0].lower()
+    if family is Family.NUMERIC and plain_key == clockkeys.TIME_OF_DAY:
+        if clockkeys.minutes_of_day(value) is None:
+            refuse_syntax(place, f"{quoted(value)} is not a time of day, HH:MM")
+        return
+    fine: object = True
+    match family:
+        case Family.NUMERIC:
+            fine = parse_number(value) is not None
+        case Family.DATE:
+            fine = parse_instant(value) is not None
+        case Family.BOOL | Family.NULL:
+            fine = parse_bool(value) is not None
+        case Family.BINARY:
+            fine = parse_bytes(value) is not None
+        case Family.IP:
+            fine = parse_network(value) is not None
+        case Family.ARN:
+            fine = value.startswith(("arn:", "*", "?")) and value.count(":") >= ARN_SEGMENTS - 1
+        case _:
+            return
+    if not fine:
+        refuse_syntax(place, f"{quoted(value)} is not {_EXPECTED[family]}")

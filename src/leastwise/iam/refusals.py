@@ -1,0 +1,157 @@
+"""IAM's refusals in AWS's words, one function each.
+
+Source: answers of the IAM and STS APIs; limits from IAM User Guide, "IAM and AWS STS quotas".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from leastwise.iam.interface import (
+    DeleteConflict,
+    EntityAlreadyExists,
+    IdentityKind,
+    InvalidInput,
+    MalformedPolicy,
+    NoSuchEntity,
+    PackedPolicyTooLarge,
+)
+from leastwise.kernel import errors
+
+ACCESS_KEYS_PER_USER: Final = 2
+POLICY_VERSIONS: Final = 5
+ATTACHED_POLICIES: Final = 10
+INLINE_CHARACTERS: Final = {IdentityKind.USER: 2048, IdentityKind.ROLE: 10240}
+MANAGED_CHARACTERS: Final = 6144
+TRUST_CHARACTERS: Final = 2048
+USERS_PER_ACCOUNT: Final = 5000
+ROLES_PER_ACCOUNT: Final = 1000
+POLICIES_PER_ACCOUNT: Final = 1500
+
+_TITLE: Final = {IdentityKind.USER: "User", IdentityKind.ROLE: "Role"}
+
+
+def no_identity(kind: IdentityKind, name: str) -> NoSuchEntity:
+    return NoSuchEntity(f"The {kind.value} with name {name} cannot be found.")
+
+
+def identity_exists(kind: IdentityKind, name: str) -> EntityAlreadyExists:
+    return EntityAlreadyExists(f"{_TITLE[kind]} with name {name} already exists.")
+
+
+def no_inline_policy(kind: IdentityKind, name: str) -> NoSuchEntity:
+    return NoSuchEntity(f"The {kind.value} policy with name {name} cannot be found.")
+
+
+def no_access_key(access_key_id: str) -> NoSuchEntity:
+    return NoSuchEntity(f"The Access Key with id {access_key_id} cannot be found.")
+
+
+def no_policy(arn: str) -> NoSuchEntity:
+    return NoSuchEntity(f"Policy {arn} was not found.")
+
+
+def policy_not_attachable(arn: str) -> NoSuchEntity:
+    return NoSuchEntity(f"Policy {arn} does not exist or is not attachable.")
+
+
+def no_policy_version(arn: str, version_id: str) -> NoSuchEntity:
+    return NoSuchEntity(f"Policy {arn} version {version_id} does not exist or is not attachable.")
+
+
+def no_boundary(kind: IdentityKind, name: str) -> NoSuchEntity:
+    return NoSuchEntity(f"The {kind.value} with name {name} has no permissions boundary.")
+
+
+def policy_exists(name: str) -> EntityAlreadyExists:
+    return EntityAlreadyExists(f"A policy called {name} already exists. Duplicate names are not allowed.")
+
+
+def quota(name: str, limit: int) -> errors.LimitExceeded:
+    return errors.LimitExceeded(f"Cannot exceed quota for {name}: {limit}")
+
+
+def inline_too_long(kind: IdentityKind, name: str) -> errors.LimitExceeded:
+    limit = INLINE_CHARACTERS[kind]
+    return errors.LimitExceeded(f"Maximum policy size of {limit} bytes exceeded for {kind.value} {name}")
+
+
+def too_many_versions() -> errors.LimitExceeded:
+    return errors.LimitExceeded(
+        "A managed policy can have up to 5 versions. "
+        "Before you create a new version, you must delete an existing version."
+    )
+
+
+def must_delete_first(what: str) -> DeleteConflict:
+    return DeleteConflict(f"Cannot delete entity, must {what} first.")
+
+
+def policy_in_use() -> DeleteConflict:
+    return DeleteConflict("Cannot delete a policy attached to entities.")
+
+
+def policy_has_versions() -> DeleteConflict:
+    return DeleteConflict(
+        "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. "
+        "The default version is deleted with the policy."
+    )
+
+
+def default_version() -> DeleteConflict:
+    return DeleteConflict("Cannot delete the default version of a policy.")
+
+
+def built_in_policy(arn: str) -> errors.Denied:
+    return errors.Denied(f"Policy {arn} is provided by the platform and cannot be changed.")
+
+
+def unknown_principal(kind: str, value: str) -> MalformedPolicy:
+    return MalformedPolicy(f'Invalid principal in policy: "{kind}":"{value}"')
+
+
+def duplicate_tags() -> InvalidInput:
+    return InvalidInput("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+
+
+def reserved_tag() -> InvalidInput:
+    return InvalidInput("Tag keys that begin with aws: are reserved.")
+
+
+def bad_tag() -> InvalidInput:
+    return InvalidInput("The specified tag key or value is invalid.")
+
+
+def too_many_tags(limit: int) -> errors.LimitExceeded:
+    return errors.LimitExceeded(f"The number of tags has reached the maximum limit: {limit}.")
+
+
+def too_many_session_tags() -> PackedPolicyTooLarge:
+    return PackedPolicyTooLarge("Packed size of session tags consumes 100% of allotted space.")
+
+
+def session_policy_too_long(percent: int) -> PackedPolicyTooLarge:
+    return PackedPolicyTooLarge(f"Packed policy consumes {percent}% of allotted space, please use smaller policy.")
+
+
+def name_missing() -> errors.Invalid:
+    return errors.Invalid("Must specify userName when calling with non-User credentials")
+
+
+def no_session_by_session() -> errors.Denied:
+    return errors.Denied("Cannot call GetSessionToken with session credentials")
+
+
+def no_mfa_yet() -> errors.NotImplementedHere:
+    return errors.NotImplementedHere(
+        "Multi-factor authentication devices are not implemented yet: "
+        "SerialNumber and TokenCode are refused, never ignored."
+    )
+
+
+def no_role_for_root() -> errors.Denied:
+    return errors.Denied("Roles may not be assumed by root accounts.")
+
+
+def source_identity_fixed() -> errors.Denied:
+    return errors.Denied("The source identity of the calling session cannot be changed.")

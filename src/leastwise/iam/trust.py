@@ -1,0 +1,100 @@
+"""Whom a role trusts: the principals that a trust policy names, and what becomes of them.
+
+AWS keeps the unique id of a trusted user or role, so that one made anew under an old name is not trusted. Here the
+ARN stands in the document while its owner lives; it is replaced by the unique id when the owner is deleted, and by
+the new ARN when it is renamed.
+Source: IAM User Guide, "AWS JSON policy elements: Principal".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from leastwise.iam.interface import IdentityKind
+
+AWS_PRINCIPAL = "AWS"
+SERVICE_PRINCIPAL = "Service"
+FEDERATED_PRINCIPAL = "Federated"
+
+
+def trusted(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(type, value) of every principal in a checked document, `("AWS", "*")` for a bare star."""
+    for principals in _principals(document):
+        if isinstance(principals, str):
+            yield AWS_PRINCIPAL, principals
+            continue
+        for kind, values in principals.items():
+            for value in [values] if isinstance(values, str) else values:
+                yield kind, value
+
+
+def named_identity(value: str) -> tuple[str, IdentityKind | None, str, str] | None:
+    """What an `AWS` principal names: (account id, kind, path, name).
+
+    An account (twelve digits or its root ARN) has kind None and empty path and name; a role session stands for its
+    role, with an empty path, which session ARNs drop. None when it is no principal at all.
+    """
+    if value.isascii() and value.isdigit() and len(value) == len("123456789012"):
+        return value, None, "", ""
+    match value.split(":", 5):
+        case ["arn", "aws", "iam", "", account_id, "root"]:
+            return account_id, None, "", ""
+        case ["arn", "aws", "iam", "", account_id, resource]:
+            kind, _, rest = resource.partition("/")
+            path, _, name = rest.rpartition("/")
+            if kind in {"user", "role"} and name:
+                return account_id, IdentityKind(kind), f"/{path}/" if path else "/", name
+        case ["arn", "aws", "sts", "", account_id, resource]:
+            match resource.split("/"):
+                case ["assumed-role", name, session] if name and session:
+                    return account_id, IdentityKind.ROLE, "", name
+    return None
+
+
+def after_deletion(text: str, *, kind: IdentityKind, arn: str, unique_id: str) -> str | None:
+    """The trust policy once the owner of `arn` is deleted; None when it did not name it."""
+    return _rewritten(text, kind=kind, arn=arn, becomes=unique_id)
+
+
+def after_renaming(text: str, *, kind: IdentityKind, arn: str, new_arn: str) -> str | None:
+    """The trust policy once the owner of `arn` is called `new_arn`; None when it did not name it."""
+    return _rewritten(text, kind=kind, arn=arn, becomes=new_arn)
+
+
+def _rewritten(text: str, *, kind: IdentityKind, arn: str, becomes: str) -> str | None:
+    document = json.loads(text)
+    session_prefix = _session_prefix(arn) if kind is IdentityKind.ROLE else None
+    changed = False
+
+    def renamed(value: str) -> str:
+        nonlocal changed
+        if value == arn:
+            changed = True
+            return becomes
+        if session_prefix is not None and value.startswith(session_prefix):
+            changed = True
+            return f"{becomes}:{value.removeprefix(session_prefix)}"
+        return value
+
+    for principals in _principals(document):
+        if not isinstance(principals, str) and AWS_PRINCIPAL in principals:
+            values = principals[AWS_PRINCIPAL]
+            principals[AWS_PRINCIPAL] = (
+                renamed(values) if isinstance(values, str) else [renamed(value) for value in values]
+            )
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) if changed else None
+
+
+def _session_prefix(role_arn: str) -> str:
+    account_id, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[1]
+    return f"arn:aws:sts::{account_id}:assumed-role/{name}/"
+
+
+def _principals(document: Mapping[str, Any]) -> Iterator[Any]:
+    statements = document.get("Statement", [])
+    for statement in [statements] if isinstance(statements, Mapping) else statements:
+        for element in ("Principal", "NotPrincipal"):
+            if element in statement:
+                yield statement[element]

@@ -1,0 +1,541 @@
+"""Runs functions: admission, environments per concurrent call, timeouts, crashes, scale to zero."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from leastwise.functions.interface import Function
+from leastwise.iam.interface import SessionIssuer
+from leastwise.kernel import errors
+from leastwise.kernel.clock import Clock, iso_millis
+from leastwise.kernel.units import HOUR_MS, MINUTE_MS, SECOND_MS
+from leastwise.logs.interface import LogWriter
+from leastwise.runtime import payloads, platform_lines
+from leastwise.runtime.admission import RATE_EXCEEDED, Load, refusal
+from leastwise.runtime.console import Console
+from leastwise.runtime.interface import (
+    Environment,
+    EnvironmentCrashed,
+    EnvironmentDriver,
+    EnvironmentSpec,
+    InitFailed,
+    Invocation,
+    InvokeOutcome,
+    ReplyKind,
+    ResponseTooLarge,
+    RuntimeMissing,
+    Throttle,
+)
+from leastwise.runtime.scaling import Idle, Keeping, choose_retirements
+
+_LOG: Final = logging.getLogger(__name__)
+
+INIT_LIMIT_MS: Final = 10 * SECOND_MS
+"""Source: Lambda Developer Guide, "Lambda execution environment lifecycle", init phase."""
+
+_LAMBDA_SERVICE: Final = "lambda.amazonaws.com"
+_CREDENTIALS_S: Final = 12 * 3600
+_FREEZE_AFTER_S: Final = 0.01
+_HOUSEKEEPING_S: Final = 0.2
+_VERSION: Final = "$LATEST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeLimits:
+    """What the installation allows.
+
+    Args:
+        account_concurrency: concurrent invocations of one account.
+        keeping: how long environments are kept.
+    """
+
+    account_concurrency: int = 1000
+    keeping: Keeping = Keeping(idle_ms=10 * MINUTE_MS, age_ms=6 * HOUR_MS, least_free_mib=512)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One environment of ours, idle or at work."""
+
+    environment: Environment
+    console: Console
+    spec: EnvironmentSpec
+    born_ms: int
+    idle_since_ms: int = 0
+    freezing: asyncio.TimerHandle | None = None
+    frozen: bool = False
+
+
+@dataclass(slots=True)
+class _Fleet:
+    """All environments of one function. Only the newest revision takes new work."""
+
+    revision_id: str
+    reserved: int | None
+    running: int = 0
+    idle: list[_Kept] = field(default_factory=list)
+
+
+class Runtime:
+    """The verbs of execution environments. Lives in one event loop."""
+
+    def __init__(  # noqa: PLR0913 - the ports it stands on
+        self,
+        *,
+        driver: EnvironmentDriver,
+        sessions: SessionIssuer,
+        logs: LogWriter,
+        clock: Clock,
+        code_path: Callable[[str], Path],
+        free_memory_mib: Callable[[], int],
+        limits: RuntimeLimits,
+    ) -> None:
+        self._driver = driver
+        self._sessions = sessions
+        self._logs = logs
+        self._clock = clock
+        self._code_path = code_path
+        self._free_memory_mib = free_memory_mib
+        self._limits = limits
+        self._fleets: dict[tuple[str, str], _Fleet] = {}
+        self._unreserved_running: dict[str, int] = {}
+        self._reserved: dict[str, int] = {}
+        self._consoles: set[Console] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._housekeeper: asyncio.Task[None] | None = None
+        self._memory_short = False
+        self._closing = False
+        self._running = 0
+        self._drained = asyncio.Event()
+
+    # --- life of the runtime -------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Starts the driver (which cleans up after a killed platform) and the housekeeping."""
+        await self._driver.open()
+        self._housekeeper = asyncio.get_running_loop().create_task(self._keep_house(), name="runtime housekeeping")
+
+    async def close(self, *, patience_s: float) -> None:
+        """Refuses new work, waits for what runs, then stops every environment."""
+        self._closing = True
+        if self._running:
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._drained.wait()
+            except TimeoutError:
+                _LOG.warning("%d invocations did not end within %.0f s and are cut off", self._running, patience_s)
+        if self._housekeeper is not None:
+            self._housekeeper.cancel()
+        for fleet in self._fleets.values():
+            for kept in fleet.idle:
+                self._retire(kept)
+            fleet.idle.clear()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._driver.close()
+        self._hand_over_all()
+
+    # --- what the functions' owner changes -----------------------------------------------------------------------
+
+    def configuration_changed(self, account_id: str, name: str, function: Function | None) -> None:
+        """A function was changed (or deleted: None). Idle environments of an older revision go at once; busy ones
+        finish what they do."""
+        fleet = self._fleets.get((account_id, name))
+        if fleet is None:
+            return
+        revision = "" if function is None else function.revision_id
+        if function is None and fleet.running == 0:
+            del self._fleets[account_id, name]
+        fleet.reserved = None if function is None else function.reserved_concurrency
+        if revision == fleet.revision_id:
+            return
+        fleet.revision_id = revision
+        stale, fleet.idle = fleet.idle, []
+        for kept in stale:
+            self._retire(kept)
+
+    def set_reserved_total(self, account_id: str, total: int) -> None:
+        """The sum of the account's reservations, which the unreserved functions cannot use."""
+        self._reserved[account_id] = total
+
+    # --- the hot path --------------------------------------------------------------------------------------------
+
+    async def invoke(  # noqa: PLR0913 - one invocation's facts
+        self,
+        function: Function,
+        *,
+        request_id: str,
+        payload: bytes,
+        function_arn: str,
+        client_context: str | None = None,
+        trace_id: str | None = None,
+        want_tail: bool = False,
+    ) -> InvokeOutcome:
+        """Runs one invocation in an environment of its own.
+
+        Args:
+            function: the configuration to run.
+            request_id: of the call.
+            payload: JSON text.
+            function_arn: as invoked.
+            client_context: decoded JSON text.
+            trace_id: X-Ray header.
+            want_tail: keep the end of the log for the caller.
+
+        Raises:
+            Throttle: a concurrency limit is reached.
+            errors.Unavailable: the platform is shutting down, or the runtime is missing.
+            errors.Denied: the execution role cannot be assumed any more.
+        """
+        if self._closing:
+            message = "The platform is shutting down."
+            raise errors.Unavailable(message)
+        fleet = self._admit(function)
+        reserved = function.reserved_concurrency is not None
+        account_id = function.account_id
+        fleet.running += 1
+        self._running += 1
+        if not reserved:
+            self._unreserved_running[account_id] = self._unreserved_running.get(account_id, 0) + 1
+        try:
+            invocation = Invocation(
+                request_id=request_id,
+                payload=payload,
+                deadline_ms=self._clock.now_ms() + function.timeout_s * SECOND_MS,
+                function_arn=function_arn,
+                client_context=client_context,
+                trace_id=trace_id,
+            )
+            kept = self._take_idle(fleet)
+            if kept is None:
+                return await self._invoke_cold(function, fleet, invocation, want_tail=want_tail)
+            if want_tail:
+                kept.console.begin_tail()
+            kept.console.say(platform_lines.start(request_id, _VERSION))
+            return await self._invoke_in(kept, fleet, function, invocation, init_us=0)
+        finally:
+            fleet.running -= 1
+            self._running -= 1
+            if not reserved:
+                self._unreserved_running[account_id] -= 1
+            if self._closing and self._running == 0:
+                self._drained.set()
+
+    def _admit(self, function: Function) -> _Fleet:
+        key = (function.account_id, function.name)
+        fleet = self._fleets.get(key)
+        if fleet is None:
+            fleet = self._fleets[key] = _Fleet(function.revision_id, function.reserved_concurrency)
+        elif fleet.revision_id != function.revision_id:
+            self.configuration_changed(function.account_id, function.name, function)
+        reason = refusal(
+            Load(
+                account_limit=self._limits.account_concurrency,
+                account_reserved=self._reserved.get(function.account_id, 0),
+                account_unreserved_running=self._unreserved_running.get(function.account_id, 0),
+                function_reserved=function.reserved_concurrency,
+                function_running=fleet.running,
+                memory_short=self._memory_short,
+                idle_environments=len(fleet.idle),
+            )
+        )
+        if reason is not None:
+            raise Throttle(RATE_EXCEEDED, detail={"Reason": reason, "Type": "User"})
+        return fleet
+
+    def _take_idle(self, fleet: _Fleet) -> _Kept | None:
+        """The environment that worked last: the others can be let go sooner."""
+        while fleet.idle:
+            kept = fleet.idle.pop()
+            if kept.freezing is not None:
+                kept.freezing.cancel()
+                kept.freezing = None
+            if kept.environment.alive:
+                if kept.frozen:
+                    kept.environment.thaw()
+                    kept.frozen = False
+                return kept
+            self._retire(kept)
+        return None
+
+    async def _invoke_in(
+        self, kept: _Kept, fleet: _Fleet, function: Function, invocation: Invocation, *, init_us: int
+    ) -> InvokeOutcome:
+        environment = kept.environment
+        timeout_ms = function.timeout_s * SECOND_MS
+        started_ns = self._clock.monotonic_ns()
+        function_error: str | None = "Unhandled"
+        usable = False
+        try:
+            async with asyncio.timeout(function.timeout_s):
+                reply = await environment.invoke(invocation)
+            payload = reply.payload
+            if reply.kind is ReplyKind.RESULT:
+                function_error = None
+            usable = environment.alive
+        except TimeoutError:
+            payload = payloads.timed_out(invocation.request_id, timeout_ms)
+            kept.console.say(
+                platform_lines.timed_out(
+                    invocation.request_id, at_iso=_iso_zulu(self._clock.now_ms()), timeout_ms=timeout_ms
+                )
+            )
+        except EnvironmentCrashed as crash:
+            payload = payloads.exited(invocation.request_id, crash)
+            kept.console.say(f"RequestId: {invocation.request_id} Error: {payloads.exit_words(crash)}")
+        except ResponseTooLarge:
+            payload = payloads.response_too_large()
+            usable = environment.alive
+        except asyncio.CancelledError:
+            self._retire(kept)
+            raise
+        duration_us = (self._clock.monotonic_ns() - started_ns) // 1000
+        outcome = self._finish(
+            kept.console, function, invocation, payload, function_error, duration_us, init_us,
+            environment.peak_memory_bytes(),
+        )  # fmt: skip
+        if usable and kept.spec.revision_id == fleet.revision_id and not self._closing:
+            self._put_back(kept, fleet)
+        else:
+            self._retire(kept)
+        return outcome
+
+    def _finish(  # noqa: PLR0913, PLR0917 - everything one REPORT line says
+        self,
+        console: Console,
+        function: Function,
+        invocation: Invocation,
+        payload: bytes,
+        function_error: str | None,
+        duration_us: int,
+        init_us: int,
+        peak_memory_bytes: int,
+    ) -> InvokeOutcome:
+        billed_ms = max(1, -(-(duration_us + init_us) // 1000))
+        console.say(platform_lines.end(invocation.request_id))
+        console.say(
+            platform_lines.report(
+                invocation.request_id,
+                duration_us=duration_us,
+                billed_ms=billed_ms,
+                memory_mib=function.memory_mib,
+                peak_memory_bytes=peak_memory_bytes,
+                init_us=init_us,
+            )
+        )
+        console.hand_over()
+        return InvokeOutcome(
+            payload=payload,
+            function_error=function_error,
+            log_tail=console.take_tail(),
+            duration_us=duration_us,
+            init_us=init_us,
+            billed_ms=billed_ms,
+            memory_mib=function.memory_mib,
+            peak_memory_bytes=peak_memory_bytes,
+            version=_VERSION,
+        )
+
+    def _put_back(self, kept: _Kept, fleet: _Fleet) -> None:
+        loop = asyncio.get_running_loop()
+        kept.idle_since_ms = self._clock.monotonic_ns() // 1_000_000
+        # A short grace keeps two system calls out of back-to-back calls; SECURITY.md says what can run in it.
+        kept.freezing = loop.call_later(_FREEZE_AFTER_S, self._freeze, kept)
+        fleet.idle.append(kept)
+
+    def _freeze(self, kept: _Kept) -> None:
+        # SECURITY: threads that outlive the handler would compute for nothing and meddle with the next call.
+        kept.freezing = None
+        if kept.environment.alive:
+            kept.environment.freeze()
+            kept.frozen = True
+            kept.console.hand_over()
+
+    # --- cold starts ---------------------------------------------------------------------------------------------
+
+    async def _invoke_cold(
+        self, function: Function, fleet: _Fleet, invocation: Invocation, *, want_tail: bool
+    ) -> InvokeOutcome:
+        credentials = await self._sessions.assume_for_service(
+            role_arn=function.role_arn,
+            service=_LAMBDA_SERVICE,
+            session_name=function.name,
+            duration_s=_CREDENTIALS_S,
+            now_ms=self._clock.now_ms(),
+        )
+        now_ms = self._clock.now_ms()
+        stream = f"{iso_millis(now_ms)[:10].replace('-', '/')}/[{_VERSION}]{secrets.token_hex(16)}"
+        console = Console(
+            self._logs, self._clock, account_id=function.account_id, group=function.log_group, stream=stream
+        )
+        self._consoles.add(console)
+        if want_tail:
+            console.begin_tail()
+        spec = EnvironmentSpec(
+            account_id=function.account_id,
+            function_arn=function.arn,
+            function_name=function.name,
+            version=_VERSION,
+            runtime=function.runtime,
+            handler=function.handler,
+            code_path=self._code_path(function.code.digest),
+            revision_id=function.revision_id,
+            memory_mib=function.memory_mib,
+            tmp_mib=function.tmp_mib,
+            timeout_ms=function.timeout_s * SECOND_MS,
+            variables=function.environment,
+            credentials=credentials,
+            region=function.region,
+            log_group=function.log_group,
+            log_stream=stream,
+        )
+        console.say(platform_lines.init_start(function.runtime))
+        started_ns = self._clock.monotonic_ns()
+        try:
+            kept = await self._start(spec, console, function.timeout_s)
+        except (InitFailed, EnvironmentCrashed, TimeoutError) as failure:
+            init_us = (self._clock.monotonic_ns() - started_ns) // 1000
+            payload = self._init_failure_payload(failure, function, invocation, console, init_us)
+            console.say(platform_lines.start(invocation.request_id, _VERSION))
+            outcome = self._finish(console, function, invocation, payload, "Unhandled", 0, init_us, 0)
+            self._consoles.discard(console)
+            return outcome
+        except BaseException:
+            console.hand_over()
+            self._consoles.discard(console)
+            raise
+        console.say(platform_lines.start(invocation.request_id, _VERSION))
+        # The function's time begins when its handler can run: the init phase has a limit of its own.
+        invocation = Invocation(
+            request_id=invocation.request_id,
+            payload=invocation.payload,
+            deadline_ms=self._clock.now_ms() + function.timeout_s * SECOND_MS,
+            function_arn=invocation.function_arn,
+            client_context=invocation.client_context,
+            trace_id=invocation.trace_id,
+        )
+        init_us = max(1, round(kept.environment.init_ms * 1000))
+        return await self._invoke_in(kept, fleet, function, invocation, init_us=init_us)
+
+    def _init_failure_payload(
+        self, failure: Exception, function: Function, invocation: Invocation, console: Console, init_us: int
+    ) -> bytes:
+        if isinstance(failure, InitFailed):
+            console.say(platform_lines.init_report(init_us, status="error"))
+            return failure.payload
+        if isinstance(failure, EnvironmentCrashed):
+            console.say(platform_lines.init_report(init_us, status="error", error_type="Runtime.ExitError"))
+            console.say(f"RequestId: {invocation.request_id} Error: {payloads.exit_words(failure)}")
+            return payloads.exited(invocation.request_id, failure)
+        console.say(
+            platform_lines.timed_out(
+                invocation.request_id,
+                at_iso=_iso_zulu(self._clock.now_ms()),
+                timeout_ms=function.timeout_s * SECOND_MS,
+            )
+        )
+        return payloads.timed_out(invocation.request_id, function.timeout_s * SECOND_MS)
+
+    async def _start(self, spec: EnvironmentSpec, console: Console, timeout_s: int) -> _Kept:
+        """An init phase within its own limit; one that does not make it is tried once more under the function's
+        timeout, as on Lambda."""
+        started_ns = self._clock.monotonic_ns()
+        try:
+            async with asyncio.timeout(INIT_LIMIT_MS / SECOND_MS):
+                return await self._start_once(spec, console)
+        except TimeoutError:
+            spent_us = (self._clock.monotonic_ns() - started_ns) // 1000
+            console.say(platform_lines.init_report(spent_us, status="timeout"))
+        async with asyncio.timeout(timeout_s):
+            return await self._start_once(spec, console)
+
+    async def _start_once(self, spec: EnvironmentSpec, console: Console) -> _Kept:
+        holder: list[_Kept] = []
+
+        def on_exit() -> None:
+            if holder:
+                self._died_idle(holder[0])
+
+        try:
+            environment = await self._driver.start_environment(spec, on_output=console.printed, on_exit=on_exit)
+        except RuntimeMissing as error:
+            message = f"The runtime {spec.runtime} is not available on this installation."
+            raise RuntimeMissing(message) from error
+        kept = _Kept(environment, console, spec, born_ms=self._clock.monotonic_ns() // 1_000_000)
+        holder.append(kept)
+        return kept
+
+    def _died_idle(self, kept: _Kept) -> None:
+        fleet = self._fleets.get((kept.spec.account_id, kept.spec.function_name))
+        if fleet is not None and kept in fleet.idle:
+            fleet.idle.remove(kept)
+            self._retire(kept)
+
+    # --- letting go ----------------------------------------------------------------------------------------------
+
+    def _retire(self, kept: _Kept) -> None:
+        if kept.freezing is not None:
+            kept.freezing.cancel()
+            kept.freezing = None
+        self._background(self._stop(kept))
+
+    async def _stop(self, kept: _Kept) -> None:
+        await kept.environment.stop()
+        kept.console.hand_over()
+        self._consoles.discard(kept.console)
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _keep_house(self) -> None:
+        """Retires environments, watches memory, keeps the log moving."""
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            try:
+                self._hand_over_all()
+                self._retire_surplus()
+            except Exception:
+                _LOG.exception("runtime housekeeping failed; it goes on")
+
+    def _hand_over_all(self) -> None:
+        for console in self._consoles:
+            console.hand_over()
+        self._logs.flush()
+
+    def _retire_surplus(self) -> None:
+        free_mib = self._free_memory_mib()
+        keeping = self._limits.keeping
+        self._memory_short = free_mib < keeping.least_free_mib
+        everyone = {
+            kept.environment.environment_id: (fleet, kept) for fleet in self._fleets.values() for kept in fleet.idle
+        }
+        gone = choose_retirements(
+            (
+                Idle(
+                    environment_id=environment_id,
+                    born_ms=kept.born_ms,
+                    idle_since_ms=kept.idle_since_ms,
+                    memory_mib=kept.spec.memory_mib,
+                )
+                for environment_id, (_fleet, kept) in everyone.items()
+            ),
+            now_ms=self._clock.monotonic_ns() // 1_000_000,
+            free_mib=free_mib,
+            keeping=keeping,
+        )
+        for environment_id in gone:
+            fleet, kept = everyone[environment_id]
+            fleet.idle.remove(kept)
+            self._retire(kept)
+
+
+def _iso_zulu(epoch_ms: int) -> str:
+    return iso_millis(epoch_ms).replace("+0000", "Z")

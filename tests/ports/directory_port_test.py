@@ -1,0 +1,316 @@
+"""One suite for every `iam.interface.Directory`: the in-memory fake and SQL on SQLite."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from leastwise.iam.interface import (
+    AccessKey,
+    Account,
+    Directory,
+    IdentityKind,
+    IdentityRef,
+    InlinePolicy,
+    ManagedPolicy,
+    PolicyVersion,
+    Role,
+    User,
+)
+from leastwise.kernel import errors
+from leastwise.kernel.transactions import Transactions
+from leastwise.storage.engine import Database
+from leastwise.storage.iam import SqlDirectory
+from leastwise.storage.schema import metadata
+
+ACCOUNT = "111122223333"
+
+
+def memory_module():
+    name = "leastwise_tests_directory_memory"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("directory_memory.py"))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def kept(request, tmp_path):
+    """(directory, transactions) of each adapter."""
+    if request.param == "memory":
+        module = memory_module()
+        directory = module.MemoryDirectory()
+        yield directory, module.MemoryTransactions(directory)
+        return
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'directory.db'}")
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield SqlDirectory(database), database
+    await database.close()
+
+
+@pytest.fixture
+def directory(kept) -> Directory:
+    return kept[0]
+
+
+@pytest.fixture
+def transactions(kept) -> Transactions:
+    return kept[1]
+
+
+def a_user(name: str = "Alice", *, path: str = "/", user_id: str | None = None, **more) -> User:
+    return User(
+        account_id=ACCOUNT,
+        name=name,
+        path=path,
+        user_id=user_id or f"AIDA{name.upper()}",
+        arn=f"arn:aws:iam::{ACCOUNT}:user{path}{name}",
+        created_at_ms=1_000,
+        **more,
+    )
+
+
+def a_role(name: str = "Runner", *, path: str = "/", **more) -> Role:
+    return Role(
+        account_id=ACCOUNT,
+        name=name,
+        path=path,
+        role_id=f"AROA{name.upper()}",
+        arn=f"arn:aws:iam::{ACCOUNT}:role{path}{name}",
+        created_at_ms=1_000,
+        trust_policy='{"Statement": [ ]}',
+        **more,
+    )
+
+
+def a_key(access_key_id: str = "AKIA1", *, user_name: str | None = "Alice", created_at_ms: int = 1) -> AccessKey:
+    return AccessKey(
+        access_key_id=access_key_id,
+        account_id=ACCOUNT,
+        user_name=user_name,
+        active=True,
+        created_at_ms=created_at_ms,
+        sealed_secret=b"\x00\xff",
+    )
+
+
+def a_policy(name: str = "Readers", *, path: str = "/", **more) -> ManagedPolicy:
+    return ManagedPolicy(
+        account_id=ACCOUNT,
+        name=name,
+        path=path,
+        policy_id=f"ANPA{name.upper()}",
+        arn=f"arn:aws:iam::{ACCOUNT}:policy{path}{name}",
+        description="d",
+        created_at_ms=1,
+        updated_at_ms=2,
+        versions=(PolicyVersion(version_id="v1", document="{}", is_default=True, created_at_ms=1),),
+        **more,
+    )
+
+
+def user_ref(name: str = "Alice") -> IdentityRef:
+    return IdentityRef(account_id=ACCOUNT, kind=IdentityKind.USER, name=name)
+
+
+def role_ref(name: str = "Runner") -> IdentityRef:
+    return IdentityRef(account_id=ACCOUNT, kind=IdentityKind.ROLE, name=name)
+
+
+async def test_accounts_come_back_sorted_and_are_unique(directory):
+    second, first = Account(account_id="2" * 12, created_at_ms=5), Account(account_id="1" * 12, created_at_ms=6)
+    await directory.add_account(second)
+    await directory.add_account(first)
+    assert (first, second) == await directory.accounts()
+    with pytest.raises(errors.AlreadyExists):
+        await directory.add_account(first)
+
+
+async def test_a_user_comes_back_as_it_was_written(directory):
+    user = a_user(path="/team/", tags={"Stage": "prod", "ümlaut": "ja"}, boundary_arn="arn:aws:iam::aws:policy/X")
+    await directory.add_user(user)
+    assert user == await directory.user(ACCOUNT, "Alice")
+
+
+async def test_names_are_found_and_unique_regardless_of_case(directory):
+    await directory.add_user(a_user("Alice"))
+    assert a_user("Alice") == await directory.user(ACCOUNT, "aLICE")
+    with pytest.raises(errors.AlreadyExists):
+        await directory.add_user(a_user("ALICE", user_id="AIDAOTHER"))
+
+
+async def test_the_same_name_in_another_account_is_another_user(directory):
+    await directory.add_user(a_user())
+    assert None is await directory.user("999999999999", "Alice")
+
+
+async def test_lists_are_sorted_by_name_and_cut_by_path(directory):
+    for name, path in (("b", "/x/"), ("B2", "/x/y/"), ("a", "/"), ("c", "/xx/"), ("d%", "/x/")):
+        await directory.add_user(a_user(name, path=path))
+    assert [user.name for user in await directory.users(ACCOUNT, "/")] == ["B2", "a", "b", "c", "d%"]
+    assert [user.name for user in await directory.users(ACCOUNT, "/x/")] == ["B2", "b", "d%"]
+    assert [user.name for user in await directory.users(ACCOUNT, "/%/")] == []
+
+
+async def test_a_renamed_user_keeps_its_keys_and_policies(directory):
+    await directory.add_user(a_user("Alice"))
+    await directory.add_access_key(a_key())
+    await directory.put_inline_policy(user_ref("Alice"), InlinePolicy(name="p", document="{}"))
+    await directory.add_managed_policy(a_policy())
+    await directory.attach_policy(user_ref("Alice"), a_policy().arn)
+    renamed = a_user("Carol", user_id="AIDAALICE")
+
+    await directory.replace_user("alice", renamed)
+
+    assert None is await directory.user(ACCOUNT, "Alice")
+    assert renamed == await directory.user(ACCOUNT, "Carol")
+    assert (replace(a_key(), user_name="Carol"),) == await directory.access_keys(ACCOUNT, "Carol")
+    assert (InlinePolicy(name="p", document="{}"),) == await directory.inline_policies(user_ref("Carol"))
+    assert await directory.inline_policies(user_ref("Alice")) == ()
+    assert (user_ref("Carol"),) == await directory.attached_entities(a_policy().arn)
+
+
+async def test_a_user_cannot_take_the_name_of_another(directory):
+    await directory.add_user(a_user("Alice"))
+    await directory.add_user(a_user("Bob"))
+    with pytest.raises(errors.AlreadyExists):
+        await directory.replace_user("Alice", a_user("BOB", user_id="AIDAALICE"))
+
+
+async def test_a_removed_user_is_gone(directory):
+    await directory.add_user(a_user())
+    await directory.remove_user(ACCOUNT, "ALICE")
+    assert None is await directory.user(ACCOUNT, "Alice")
+
+
+async def test_keys_come_back_oldest_first_and_apart_from_those_of_root(directory):
+    young, old, root = a_key("AKIA1", created_at_ms=9), a_key("AKIA2", created_at_ms=3), a_key("AKIA3", user_name=None)
+    for key in (young, old, root):
+        await directory.add_access_key(key)
+    assert (old, young) == await directory.access_keys(ACCOUNT, "Alice")
+    assert (root,) == await directory.access_keys(ACCOUNT, None)
+    assert root == await directory.access_key("AKIA3")
+    assert None is await directory.access_key("AKIA4")
+
+
+async def test_a_key_can_be_changed_and_removed(directory):
+    await directory.add_access_key(a_key())
+    changed = replace(a_key(), active=False, last_used_at_ms=7, last_used_service="iam", last_used_region="eu-1")
+    await directory.replace_access_key(changed)
+    assert changed == await directory.access_key("AKIA1")
+    await directory.remove_access_key("AKIA1")
+    assert None is await directory.access_key("AKIA1")
+
+
+async def test_replacing_a_key_that_is_gone_does_not_bring_it_back(directory):
+    await directory.replace_access_key(a_key())
+    assert None is await directory.access_key("AKIA1")
+
+
+async def test_a_role_comes_back_as_it_was_written_its_trust_policy_to_the_byte(directory):
+    role = a_role(path="/service/", description="d", max_session_s=7200, tags={"k": ""}, boundary_arn="arn:b")
+    await directory.add_role(role)
+    assert role == await directory.role(ACCOUNT, "RUNNER")
+    changed = replace(role, trust_policy="{ }", boundary_arn=None)
+    await directory.replace_role(changed)
+    assert (changed,) == await directory.roles(ACCOUNT, "/service/")
+    await directory.remove_role(ACCOUNT, "runner")
+    assert await directory.roles(ACCOUNT, "/") == ()
+
+
+async def test_inline_policies_are_sorted_and_replaced_by_name(directory):
+    for name, document in (("b", "1"), ("a", "2"), ("b", "3")):
+        await directory.put_inline_policy(user_ref("alice"), InlinePolicy(name=name, document=document))
+    want = (InlinePolicy(name="a", document="2"), InlinePolicy(name="b", document="3"))
+    assert want == await directory.inline_policies(user_ref("ALICE"))
+    await directory.remove_inline_policy(user_ref("Alice"), "a")
+    assert want[1:] == await directory.inline_policies(user_ref("Alice"))
+
+
+async def test_a_user_and_a_role_of_one_name_own_different_policies(directory):
+    await directory.put_inline_policy(user_ref("Same"), InlinePolicy(name="p", document="user"))
+    assert await directory.inline_policies(role_ref("Same")) == ()
+
+
+async def test_a_managed_policy_comes_back_with_its_versions_newest_first(directory):
+    await directory.add_managed_policy(a_policy(tags={"a": "b"}))
+    newer = PolicyVersion(version_id="v12", document="[]", is_default=True, created_at_ms=5)
+    older = replace(a_policy().versions[0], is_default=False)
+    changed = replace(a_policy(), versions=(newer, older), updated_at_ms=5, last_version=12)
+    await directory.replace_managed_policy(changed)
+    found = await directory.managed_policy(changed.arn)
+    assert changed == found
+    assert newer == found.default_version
+
+
+async def test_policy_names_are_unique_in_the_account_whatever_their_path_and_case(directory):
+    await directory.add_managed_policy(a_policy("Readers"))
+    with pytest.raises(errors.AlreadyExists):
+        await directory.add_managed_policy(replace(a_policy("READERS", path="/x/"), policy_id="ANPAOTHER"))
+
+
+async def test_managed_policies_are_listed_by_path(directory):
+    await directory.add_managed_policy(a_policy("b", path="/x/"))
+    await directory.add_managed_policy(a_policy("a"))
+    assert [policy.name for policy in await directory.managed_policies(ACCOUNT, "/")] == ["a", "b"]
+    assert [policy.name for policy in await directory.managed_policies(ACCOUNT, "/x/")] == ["b"]
+    assert await directory.managed_policies("aws", "/") == ()
+
+
+async def test_attachments_are_counted_listed_both_ways_and_idempotent(directory):
+    policy = a_policy()
+    await directory.add_user(a_user())
+    await directory.add_role(a_role())
+    await directory.add_managed_policy(policy)
+    for owner in (user_ref("ALICE"), role_ref(), user_ref()):
+        await directory.attach_policy(owner, policy.arn)
+
+    counted = replace(policy, attachment_count=2)
+    assert counted == await directory.managed_policy(policy.arn)
+    assert (counted,) == await directory.attached_policies(user_ref())
+    assert (role_ref("Runner"), user_ref("Alice")) == await directory.attached_entities(policy.arn)
+
+    await directory.detach_policy(user_ref("alice"), policy.arn)
+    assert await directory.attached_policies(user_ref()) == ()
+    assert (role_ref("Runner"),) == await directory.attached_entities(policy.arn)
+
+
+async def test_a_removed_policy_is_gone_with_its_versions(directory):
+    await directory.add_managed_policy(a_policy())
+    await directory.remove_managed_policy(a_policy().arn)
+    assert None is await directory.managed_policy(a_policy().arn)
+    await directory.add_managed_policy(a_policy())
+    assert a_policy() == await directory.managed_policy(a_policy().arn)
+
+
+async def test_what_is_rolled_back_never_was(directory, transactions):
+    seen = []
+
+    async def fail_halfway():
+        async with transactions.begin():
+            await directory.add_user(a_user())
+            await directory.put_inline_policy(user_ref(), InlinePolicy(name="p", document="{}"))
+            transactions.after_commit(lambda: seen.append("committed"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail_halfway()
+    assert None is await directory.user(ACCOUNT, "Alice")
+    assert await directory.inline_policies(user_ref()) == ()
+    assert seen == []
+
+
+async def test_a_refused_name_leaves_the_rest_of_the_transaction_good(directory, transactions):
+    await directory.add_user(a_user("Alice"))
+    async with transactions.begin():
+        with pytest.raises(errors.AlreadyExists):
+            await directory.add_user(a_user("alice", user_id="AIDAOTHER"))
+        await directory.add_user(a_user("Bob"))
+    assert [user.name for user in await directory.users(ACCOUNT, "/")] == ["Alice", "Bob"]
