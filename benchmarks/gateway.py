@@ -162,7 +162,11 @@ def run() -> list[dict]:
                 ratio = rate / peer_rate
                 rows += [
                     {"name": f"{connections} connections: leastwise", "value": rate, "unit": "requests/s"},
-                    {"name": f"{connections} connections: functions-framework", "value": peer_rate, "unit": "requests/s"},
+                    {
+                        "name": f"{connections} connections: functions-framework",
+                        "value": peer_rate,
+                        "unit": "requests/s",
+                    },
                     {
                         "name": f"{connections} connections: ratio",
                         "value": ratio,

@@ -29,7 +29,14 @@ def pip_wheel() -> Path:
 def install(where: Path, *arguments: str) -> None:
     """Runs the vendored pip inside a virtual environment."""
     subprocess.run(  # noqa: S603 - our own interpreter and arguments
-        [str(where / "bin" / "python"), f"{pip_wheel()}/pip", "install", "--quiet", "--disable-pip-version-check", *arguments],
+        [
+            str(where / "bin" / "python"),
+            f"{pip_wheel()}/pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            *arguments,
+        ],
         check=True,
     )
 
@@ -40,9 +47,9 @@ def main() -> None:
     kind = sys.argv[1] if len(sys.argv) > 1 else "run"
     where = ROOT / (".bench-venv" if kind == "bench" else ".venv")
     if not (where / "bin" / "python").exists():
-        print(f"creating {where.name}", flush=True)  # noqa: T201 - a script's voice
+        print(f"creating {where.name}", flush=True)
         venv.create(where, with_pip=False, symlinks=True)
-    print(f"installing requirements/{kind}.txt", flush=True)  # noqa: T201 - a script's voice
+    print(f"installing requirements/{kind}.txt", flush=True)
     install(where, "--require-hashes", "--requirement", str(REQUIREMENTS / f"{kind}.txt"))
     if kind != "bench":
         install(where, "--require-hashes", "--requirement", str(REQUIREMENTS / "build.txt"))

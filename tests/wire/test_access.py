@@ -11,8 +11,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-
-from tests.wire.conftest import RUNTIME, TRUST, package
+from tests.wire.conftest import RUNTIME, package
 
 ECHO = "def handler(event, context):\n    return event\n"
 
@@ -91,9 +90,7 @@ def test_a_resource_policy_alone_is_enough_within_the_account(person, functions,
     name = deploy(ECHO)
     arn = person.client("sts").get_caller_identity()["Arn"]
     error_of(person.client("lambda").invoke, FunctionName=name)
-    functions.add_permission(
-        FunctionName=name, StatementId="s1", Action="lambda:InvokeFunction", Principal=arn
-    )
+    functions.add_permission(FunctionName=name, StatementId="s1", Action="lambda:InvokeFunction", Principal=arn)
     assert json.loads(functions.get_policy(FunctionName=name)["Policy"])["Statement"][0]["Principal"] == {"AWS": arn}
     person.client("lambda").invoke(FunctionName=name, Payload=b"{}")
     functions.remove_permission(FunctionName=name, StatementId="s1")

@@ -4,10 +4,11 @@ import json
 
 import botocore.exceptions
 import pytest
-
 from tests.wire.conftest import TRUST
 
-READ = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:Get*", "Resource": "*"}]})
+READ = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:Get*", "Resource": "*"}]}
+)
 
 
 def code_of(call, **parameters):
@@ -88,6 +89,8 @@ def test_lists_come_in_pages(iam):
 
 def test_ready_made_policies_can_be_attached_and_not_changed(iam):
     arn = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
-    listed = [one["Arn"] for page in iam.get_paginator("list_policies").paginate(Scope="AWS") for one in page["Policies"]]
+    listed = [
+        one["Arn"] for page in iam.get_paginator("list_policies").paginate(Scope="AWS") for one in page["Policies"]
+    ]
     assert arn in listed
     assert code_of(iam.create_policy_version, PolicyArn=arn, PolicyDocument=READ) in {"AccessDenied", "InvalidInput"}

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import botocore.exceptions
 import pytest
-
 from tests.wire.conftest import RUNTIME, TRUST, package
 
 ECHO = "def handler(event, context):\n    return {'got': event}\n"

@@ -82,7 +82,7 @@ def parse_since(text: str, *, now_ms: int) -> int:
     Raises:
         CommandError: it is neither.
     """
-    age = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    age = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
     if age is not None:
         return max(0, now_ms - int(age[1]) * _UNITS_S[age[2]] * 1000)
     try:

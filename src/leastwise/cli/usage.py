@@ -43,7 +43,7 @@ def usage(
             total["FunctionArn"].rpartition(":")[2],
             total["Requests"],
             total["BilledMs"],
-            exact_gb_seconds(total["MibMs"]),
+            total["GbSeconds"],
         )
         for total in totals
     ]
@@ -66,12 +66,6 @@ def first_day(text: str, *, today: date) -> date:
     except (ValueError, OverflowError) as error:
         message = f"not a day: {text} (7d, 2026-11-23)"
         raise CommandError(message) from error
-
-
-def exact_gb_seconds(mib_ms: int) -> str:
-    """MiB x milliseconds as GB-seconds, six decimals, in integers all the way (half rounds up)."""
-    millionths = (mib_ms * 1_000_000 + 512_000) // 1_024_000
-    return f"{millionths // 1_000_000}.{millionths % 1_000_000:06d}"
 
 
 def signed_get(session: Session, path: str, parameters: Mapping[str, str]) -> Any:

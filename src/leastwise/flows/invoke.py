@@ -9,16 +9,16 @@ from typing import Any, Final
 
 import msgspec
 
-from leastwise.flows.function_target import resolve_function
+from leastwise.flows.function_target import find_function, function_name, resolve_function
 from leastwise.flows.interface import Operation, Parameters, Scene
+from leastwise.flows.perform import Performer
 from leastwise.functions.interface import Function, FunctionNotFound, InvalidParameter
-from leastwise.iam.interface import PrincipalKind
-from leastwise.kernel import errors
 from leastwise.kernel.call import Call, Outcome, ServiceProof, Source
+from leastwise.kernel.clock import iso_seconds
 from leastwise.kernel.events import Access, EventClass
-from leastwise.metering.interface import Usage
+from leastwise.metering.usage import usage_of_notes
 from leastwise.runtime.event_queue import Attempt
-from leastwise.runtime.interface import QueuedEvent
+from leastwise.runtime.interface import EventTooLarge, InvalidRequestContent, QueuedEvent
 from leastwise.runtime.retries import Ending
 
 _LARGEST_EVENT: Final = 1_048_576
@@ -30,17 +30,9 @@ _SYNTAX: Final = msgspec.json.Decoder(msgspec.Raw)
 QUEUE_SERVICE: Final = "lambda.amazonaws.com"
 
 
-class InvalidRequestContent(errors.Invalid):
-    """Lambda's InvalidRequestContentException."""
-
-
-class EventTooLarge(errors.TooLarge):
-    """Lambda's RequestTooLargeException."""
-
-
 async def invoke(scene: Scene, parameters: Parameters) -> Parameters:
     """Runs a function, queues an event for it, or only says that it could (DryRun)."""
-    function = await _function(scene, parameters)
+    function = await find_function(scene, function_name(scene, parameters))
     kind = parameters.get("InvocationType", "RequestResponse")
     if kind == "DryRun":
         return {"StatusCode": _NO_CONTENT, "ExecutedVersion": "$LATEST", "Payload": b""}
@@ -70,13 +62,6 @@ async def invoke(scene: Scene, parameters: Parameters) -> Parameters:
     if outcome.log_tail is not None:
         result["LogResult"] = base64.b64encode(outcome.log_tail).decode()
     return result
-
-
-async def _function(scene: Scene, parameters: Parameters) -> Function:
-    function = scene.services.catalog.peek(*_key(scene, parameters))
-    if function is not None:
-        return function
-    return await scene.services.catalog.get(*_key(scene, parameters))
 
 
 def _payload(parameters: Parameters) -> bytes:
@@ -110,7 +95,9 @@ def _client_context(parameters: Parameters) -> str | None:
 
 async def _queue(scene: Scene, function: Function, payload: bytes) -> Parameters:
     if len(payload) > _LARGEST_EVENT:
-        message = f"{len(payload)} byte payload is too large for the Event invocation type (limit {_LARGEST_EVENT} bytes)"
+        message = (
+            f"{len(payload)} byte payload is too large for the Event invocation type (limit {_LARGEST_EVENT} bytes)"
+        )
         raise EventTooLarge(message, detail={"Type": "User"})
     await scene.services.events.accept(
         QueuedEvent(
@@ -129,18 +116,9 @@ async def _queue(scene: Scene, function: Function, payload: bytes) -> Parameters
 
 def count_usage(scene: Scene, sequence: int) -> None:
     """Metering follows the record: what stands in the trail is what is counted, once."""
-    notes = scene.notes
-    if "billedMs" in notes:
-        scene.services.meter.count(
-            Usage(
-                account_id=scene.account_id,
-                function_arn=str(notes["functionArn"]),
-                day=iso_seconds(scene.now_ms)[:10],
-                billed_ms=int(notes["billedMs"]),
-                memory_mib=int(notes["memoryMib"]),
-                sequence=sequence,
-            )
-        )
+    usage = usage_of_notes(scene.notes, day=iso_seconds(scene.now_ms)[:10], sequence=sequence)
+    if usage is not None:
+        scene.services.meter.count(usage)
 
 
 async def run_queued(performer: Performer, event: QueuedEvent, *, now_ms: int, region: str) -> Attempt:
@@ -172,3 +150,17 @@ def _ending(outcome: Outcome) -> Ending:
         # Deleted since: there is nothing left that could run it.
         return Ending.DONE
     return Ending.REFUSED
+
+
+OPERATIONS: Final = (
+    Operation(
+        service="lambda",
+        name="Invoke",
+        action="lambda:InvokeFunction",
+        target=resolve_function,
+        handle=invoke,
+        event_class=EventClass.DATA,
+        access=Access.WRITE,
+        recorded=count_usage,
+    ),
+)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from leastwise.audit.interface import Happening, Trail
@@ -13,7 +12,7 @@ from leastwise.flows.redaction import redact
 from leastwise.flows.services import Services
 from leastwise.iam.interface import Decision, Gate, PolicyKind, Principal, Request
 from leastwise.kernel import errors
-from leastwise.kernel.call import Call, NoProof, Outcome, ServiceProof, SigV4Proof
+from leastwise.kernel.call import Call, Outcome, SigV4Proof
 from leastwise.kernel.clock import Clock
 from leastwise.kernel.events import Access, EventClass
 from leastwise.kernel.ids import request_id as new_id
@@ -42,7 +41,7 @@ class Performer:
         error_words: the door's words for an error.
     """
 
-    def __init__(  # noqa: PLR0913 - the ports it stands on
+    def __init__(
         self,
         *,
         table: Mapping[tuple[str, str], Operation],
@@ -56,7 +55,7 @@ class Performer:
         error_words: ErrorWords,
     ) -> None:
         self._table = table
-        self._services = services
+        self.services = services
         self._gate = gate
         self._trail = trail
         self._transactions = transactions
@@ -72,7 +71,7 @@ class Performer:
             result = await self._steps(call, progress)
         except errors.LeastwiseError as error:
             return self._failed(call, progress, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - logged, and answered as a failure of ours
             _LOG.exception("%s:%s failed, request %s", call.service, call.operation, call.request_id)
             message = "An internal error occurred."
             bug = errors.Bug(message)
@@ -90,7 +89,7 @@ class Performer:
         if call.problem is not None:
             raise call.problem
         scene = Scene(
-            services=self._services,
+            services=self.services,
             principal=principal,
             region=progress.region,
             request_id=call.request_id,
@@ -153,7 +152,7 @@ class Performer:
             self._trail.append(self._happening(call, progress, error))
         except errors.LeastwiseError as unrecorded:
             # The call has failed already: what is left to say is that it could not even be recorded.
-            _LOG.error("request %s failed and could not be recorded: %s", call.request_id, unrecorded)  # noqa: TRY400
+            _LOG.error("request %s failed and could not be recorded: %s", call.request_id, unrecorded)
             return Outcome(request_id=call.request_id, error=unrecorded)
         return Outcome(request_id=call.request_id, error=error)
 

@@ -201,7 +201,9 @@ def _read_zip64_field(extra: bytes, unpacked: int, packed: int, header_at: int) 
         kind, length = struct.unpack_from("<HH", extra, at)
         if kind == _ZIP64_FIELD and length % 8 == 0 and at + 4 + length <= len(extra):
             wide = iter(struct.unpack_from(f"<{length // 8}Q", extra, at + 4))
-            values = [next(wide, value) if value == _IN_ZIP64_FIELD else value for value in (unpacked, packed, header_at)]
+            values = [
+                next(wide, value) if value == _IN_ZIP64_FIELD else value for value in (unpacked, packed, header_at)
+            ]
             return values[0], values[1], values[2]
         at += 4 + length
     raise InvalidPackage(UNREADABLE)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from leastwise.functions.interface import FunctionNotFound, InvalidParameter
+from leastwise.functions.interface import Function, FunctionNotFound, InvalidParameter
 from leastwise.kernel import errors
 
 LATEST: Final = "$LATEST"
@@ -55,6 +56,16 @@ class FunctionName:
         """With the qualifier, if one was given: what AWS names in its errors."""
         return self.arn if self.qualifier is None else f"{self.arn}:{self.qualifier}"
 
+    def check(self, function: Function | None) -> Function:
+        """The function that this name means, if there is one. Versions and aliases are not there yet.
+
+        Raises:
+            FunctionNotFound: nothing has this name in this region, or the qualifier is not `$LATEST`.
+        """
+        if function is None or function.region != self.region or self.qualifier not in {None, LATEST}:
+            raise self.not_found()
+        return function
+
     def not_found(self) -> FunctionNotFound:
         """The error for a function, version or alias that is not there."""
         return FunctionNotFound(f"Function not found: {self.qualified_arn}", detail={"Type": "User"})
@@ -65,9 +76,8 @@ def function_arn(*, account_id: str, region: str, name: str) -> str:
     return f"arn:aws:lambda:{region}:{account_id}:function:{name}"
 
 
-def parse_function_name(
-    text: str, *, account_id: str, region: str, qualifier: str | None = None
-) -> FunctionName:
+@lru_cache(maxsize=4096)
+def parse_function_name(text: str, *, account_id: str, region: str, qualifier: str | None = None) -> FunctionName:
     """Understands a function name. Says nothing of whether it exists.
 
     Args:

@@ -88,42 +88,58 @@ def plan_package(zip_file: bytes) -> Plan:
     if unpacked_bytes >= LARGEST_UNPACKED_BYTES:
         message = f"Unzipped size must be smaller than {LARGEST_UNPACKED_BYTES} bytes"
         raise InvalidPackage(message)
-    directories: dict[Path, bool] = {}
-    files: dict[Path, PlannedFile] = {}
-    links: dict[Path, str] = {}
+    contents = _Contents(zip_file)
     for member in members:
+        contents.add(member)
+    contents.judge_parents()
+    _judge_links(contents.links)
+    return Plan(
+        directories=tuple("/".join(path) for path in sorted(contents.directories, key=len)),
+        files=tuple(contents.files.values()),
+        links=tuple(PlannedLink(path="/".join(path), target=target) for path, target in contents.links.items()),
+        unpacked_bytes=unpacked_bytes,
+    )
+
+
+class _Contents:
+    """The tree that the members seen so far make. Directories: True when a member names it, False when only implied."""
+
+    __slots__ = ("directories", "files", "links", "zip_file")
+
+    def __init__(self, zip_file: bytes) -> None:
+        self.zip_file = zip_file
+        self.directories: dict[Path, bool] = {}
+        self.files: dict[Path, PlannedFile] = {}
+        self.links: dict[Path, str] = {}
+
+    def add(self, member: Member) -> None:
         path = _judge_name(member.name)
         kind = _judge_kind(member)
         if not path:
             if kind != stat.S_IFDIR:
                 refuse("a member has no name")
-            continue
+            return
         # SECURITY: of two members with one name, or a file and a directory, one would be checked and the other used.
-        if path in files or path in links or directories.get(path, False):
+        if path in self.files or path in self.links or self.directories.get(path, False):
             refuse(f"{shown(member.name)} is there twice")
         if kind == stat.S_IFDIR:
-            directories[path] = True
+            self.directories[path] = True
         elif kind == stat.S_IFLNK:
-            links[path] = _read_link(zip_file, member)
+            self.links[path] = _read_link(self.zip_file, member)
         else:
-            files[path] = PlannedFile(
+            self.files[path] = PlannedFile(
                 path="/".join(path), executable=bool(member.mode & _ANY_EXECUTE), member=member
             )
         for depth in range(1, len(path)):
-            directories.setdefault(path[:depth], False)
-        if len(directories) + len(files) + len(links) > MOST_ENTRIES:
+            self.directories.setdefault(path[:depth], False)
+        if len(self.directories) + len(self.files) + len(self.links) > MOST_ENTRIES:
             refuse(f"more than {MOST_ENTRIES} files and directories")
-    # SECURITY: a member whose parent is a link would be written wherever the link leads.
-    for path in directories:
-        if path in files or path in links:
-            refuse(f"{shown('/'.join(path))} is a directory and something else")
-    _judge_links(links)
-    return Plan(
-        directories=tuple("/".join(path) for path in sorted(directories, key=len)),
-        files=tuple(files.values()),
-        links=tuple(PlannedLink(path="/".join(path), target=target) for path, target in links.items()),
-        unpacked_bytes=unpacked_bytes,
-    )
+
+    def judge_parents(self) -> None:
+        # SECURITY: a member whose parent is a link would be written wherever the link leads.
+        for path in self.directories:
+            if path in self.files or path in self.links:
+                refuse(f"{shown('/'.join(path))} is a directory and something else")
 
 
 def _judge_name(name: str) -> Path:

@@ -56,6 +56,7 @@ class Layers:
         self._landlock_abi = syscalls.landlock_abi()
         self._ruleset = -1
         self._kernel_id = 0
+        self._confined = False
 
     def isolate(self, kernel_id: int, cgroup_fds: list[int]) -> list[socket.socket]:
         """Generic stage: everything that does not depend on the function.
@@ -95,11 +96,14 @@ class Layers:
         os.chdir("/var/task")
 
     def confine(self, *, data_limit: int = 0) -> None:
-        """Gives up every privilege, for good. Afterwards any code may run.
+        """Gives up every privilege of this process and its later children, for good. Once; then any code may run.
 
         Args:
             data_limit: bytes of private memory of one process, where no cgroup counts; 0 for none.
         """
+        if self._confined:
+            return
+        self._confined = True
         # SECURITY: bounds what one process can take of the kernel (descriptors, processes, locked memory, queues).
         for kind, value in _LIMITS:
             _lower(kind, value)

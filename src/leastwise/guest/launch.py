@@ -28,7 +28,7 @@ from leastwise.guest.wire import CONTROL_FD, LAUNCH_LIMIT, MOUNTER_FD
 
 GUEST_INSIDE = "/var/guest"
 _LIBRARY_PATH = "/var/lang/lib:/lib64:/usr/lib64:" + GUEST_INSIDE + "/python/lib"
-_ENVIRONMENT = {"LANG": "en_US.UTF-8", "TZ": "UTC", "LD_LIBRARY_PATH": _LIBRARY_PATH, "PYTHONNODEBUGRANGES": ""}
+_ENVIRONMENT = {"LANG": "en_US.UTF-8", "TZ": "UTC", "LD_LIBRARY_PATH": _LIBRARY_PATH}
 
 
 def main() -> None:
@@ -51,11 +51,7 @@ def main() -> None:
     os.set_inheritable(CONTROL_FD, True)
     interpreter = request["interpreter"]
     # SECURITY: argv and environment show in /proc/1 of every sandbox; there is nothing in them.
-    os.execve(interpreter, [interpreter, "-s", GUEST_INSIDE + "/leastwise/guest/zygote.py"], _environment())
-
-
-def _environment() -> dict[str, str]:
-    return {key: value for key, value in _ENVIRONMENT.items() if value}
+    os.execve(interpreter, [interpreter, "-s", GUEST_INSIDE + "/leastwise/guest/zygote.py"], _ENVIRONMENT)
 
 
 def _enter_user_namespace() -> None:

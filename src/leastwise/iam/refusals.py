@@ -5,6 +5,7 @@ Source: answers of the IAM and STS APIs; limits from IAM User Guide, "IAM and AW
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Final
 
 from leastwise.iam.interface import (
@@ -18,15 +19,28 @@ from leastwise.iam.interface import (
 )
 from leastwise.kernel import errors
 
-ACCESS_KEYS_PER_USER: Final = 2
+
+class Quota(Enum):
+    """Name as AWS writes it, and limit."""
+
+    ACCESS_KEYS = ("AccessKeysPerUser", 2)
+    USERS = ("UsersPerAccount", 5000)
+    ROLES = ("RolesPerAccount", 1000)
+    POLICIES = ("PoliciesPerAccount", 1500)
+    USER_ATTACHMENTS = ("PoliciesPerUser", 10)
+    ROLE_ATTACHMENTS = ("PoliciesPerRole", 10)
+    POLICY_SIZE = ("PolicySize", 6144)
+    TRUST_SIZE = ("ACLSizePerRole", 2048)
+    SESSION_POLICIES = ("PolicyArns", 10)
+
+    @property
+    def limit(self) -> int:
+        return self.value[1]
+
+
 POLICY_VERSIONS: Final = 5
-ATTACHED_POLICIES: Final = 10
 INLINE_CHARACTERS: Final = {IdentityKind.USER: 2048, IdentityKind.ROLE: 10240}
-MANAGED_CHARACTERS: Final = 6144
-TRUST_CHARACTERS: Final = 2048
-USERS_PER_ACCOUNT: Final = 5000
-ROLES_PER_ACCOUNT: Final = 1000
-POLICIES_PER_ACCOUNT: Final = 1500
+ATTACHMENTS: Final = {IdentityKind.USER: Quota.USER_ATTACHMENTS, IdentityKind.ROLE: Quota.ROLE_ATTACHMENTS}
 
 _TITLE: Final = {IdentityKind.USER: "User", IdentityKind.ROLE: "Role"}
 
@@ -67,7 +81,8 @@ def policy_exists(name: str) -> EntityAlreadyExists:
     return EntityAlreadyExists(f"A policy called {name} already exists. Duplicate names are not allowed.")
 
 
-def quota(name: str, limit: int) -> errors.LimitExceeded:
+def exceeded(quota: Quota) -> errors.LimitExceeded:
+    name, limit = quota.value
     return errors.LimitExceeded(f"Cannot exceed quota for {name}: {limit}")
 
 
@@ -83,8 +98,16 @@ def too_many_versions() -> errors.LimitExceeded:
     )
 
 
-def must_delete_first(what: str) -> DeleteConflict:
-    return DeleteConflict(f"Cannot delete entity, must {what} first.")
+def access_keys_left() -> DeleteConflict:
+    return DeleteConflict("Cannot delete entity, must delete access keys first.")
+
+
+def inline_policies_left() -> DeleteConflict:
+    return DeleteConflict("Cannot delete entity, must delete policies first.")
+
+
+def attached_policies_left() -> DeleteConflict:
+    return DeleteConflict("Cannot delete entity, must detach all policies first.")
 
 
 def policy_in_use() -> DeleteConflict:
@@ -155,3 +178,7 @@ def no_role_for_root() -> errors.Denied:
 
 def source_identity_fixed() -> errors.Denied:
     return errors.Denied("The source identity of the calling session cannot be changed.")
+
+
+def unknown_session_policy(arn: str) -> MalformedPolicy:
+    return MalformedPolicy(f"The specified managed session policy {arn} does not exist.")

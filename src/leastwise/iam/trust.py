@@ -75,7 +75,7 @@ def _rewritten(text: str, *, kind: IdentityKind, arn: str, becomes: str) -> str 
             return becomes
         if session_prefix is not None and value.startswith(session_prefix):
             changed = True
-            return f"{becomes}:{value.removeprefix(session_prefix)}"
+            return becomes
         return value
 
     for principals in _principals(document):

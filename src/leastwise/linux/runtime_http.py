@@ -75,6 +75,14 @@ class _Holdings:
 
     connections: set[_Connection] = field(default_factory=set)
     head_bytes: int = 0
+    empty: asyncio.Future[None] | None = None
+
+    def check_empty(self) -> None:
+        if self.empty is not None and not self.connections and not self.empty.done():
+            self.empty.set_result(None)
+
+
+_DRAIN_S: Final = 1.0
 
 
 class GuestHttpServer:
@@ -94,6 +102,13 @@ class GuestHttpServer:
             lambda: _Connection(loop, self._application, self._limits, self._holdings), sock=listener.dup(), backlog=16
         )
 
+    async def drained(self) -> None:
+        """Returns when no connection is open any more, or after a second."""
+        loop = asyncio.get_running_loop()
+        self._holdings.empty = loop.create_future()
+        self._holdings.check_empty()
+        await asyncio.wait((self._holdings.empty,), timeout=_DRAIN_S)
+
     def close(self) -> None:
         """Stops accepting and cuts every connection. Idempotent."""
         if self._server is not None:
@@ -103,11 +118,11 @@ class GuestHttpServer:
             connection.cut()
 
 
-_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus
+}
 _BAD_REQUEST: Final = Answer(status=400, body=b"400 Bad Request\n", content_type=b"text/plain")
-_HEAD_TOO_LARGE: Final = Answer(
-    status=431, body=b"431 Request Header Fields Too Large\n", content_type=b"text/plain"
-)
+_HEAD_TOO_LARGE: Final = Answer(status=431, body=b"431 Request Header Fields Too Large\n", content_type=b"text/plain")
 
 
 class _Connection(asyncio.Protocol):
@@ -163,6 +178,7 @@ class _Connection(asyncio.Protocol):
         self._release_head()
         self._transport = None
         self._abandon()
+        self._holdings.check_empty()
 
     def cut(self) -> None:
         self._dead = True
@@ -238,9 +254,7 @@ class _Connection(asyncio.Protocol):
         if self._dead:
             return
         self._keep_alive = self._parser.should_keep_alive()
-        head = RequestHead(
-            method=self._parser.get_method(), path=self._url.split(b"?", 1)[0], headers=self._headers
-        )
+        head = RequestHead(method=self._parser.get_method(), path=self._url.split(b"?", 1)[0], headers=self._headers)
         taken = self._application.begin(head)
         if isinstance(taken, Answer):
             self._answer(taken)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from leastwise.kernel import errors
 from leastwise.runtime.interface import Reply, ReplyKind
 
 MAX_PAYLOAD_BYTES: Final = 6_291_556
@@ -51,7 +52,7 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class Refused(Exception):
+class Refused(errors.Conflict):
     """A step the runtime may not take. `answer` is what it is told."""
 
     def __init__(self, status: int, error_type: str, message: str) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from leastwise.kernel import errors
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEvent:
@@ -39,7 +41,8 @@ class LogStream:
 
 class LogWriter(Protocol):
     """Where the runtime puts lines. Called on the hot path: synchronous, buffered, never raises for a full disk
-    (it counts what it dropped and says so in the log when it can write again)."""
+    (it counts what it dropped and says so in the log when it can write again).
+    """
 
     def write(
         self, account_id: str, group: str, stream: str, lines: Sequence[tuple[int, str]], *, ingested_ms: int
@@ -49,6 +52,18 @@ class LogWriter(Protocol):
 
     def flush(self) -> None:
         """Hands everything buffered to the operating system."""
+        ...
+
+    def create_group(self, account_id: str, group: str, *, created_at_ms: int) -> None:
+        """Raises `LogGroupExists`; `TooManyLogs` when the account has too many."""
+        ...
+
+    def create_stream(self, account_id: str, group: str, stream: str, *, created_at_ms: int) -> None:
+        """Raises `LogGroupNotFound`, `LogStreamExists`; `TooManyLogs` when the group has too many."""
+        ...
+
+    def remove_group(self, account_id: str, group: str) -> None:
+        """With everything in it. Raises `LogGroupNotFound`."""
         ...
 
 
@@ -67,6 +82,59 @@ class LogReader(Protocol):
         *,
         start_ms: int,
         end_ms: int,
+        beyond: str | None = None,
+        newest_first: bool = False,
+        at_most: int | None = None,
     ) -> Sequence[LogEvent]:
-        """Events with start <= timestamp < end, ordered by (timestamp, event id). None means every stream."""
+        """Events with start <= timestamp < end, ordered by (timestamp, event id). None means every stream.
+
+        Args:
+            account_id: owner of the group.
+            group: name.
+            streams: names.
+            start_ms: epoch ms.
+            end_ms: epoch ms.
+            beyond: only events behind this event id in the direction of reading.
+            newest_first: read, and order, backwards.
+            at_most: the first so many of them; None for all.
+        """
         ...
+
+
+class InvalidLogsParameter(errors.Invalid):
+    """CloudWatch Logs' InvalidParameterException."""
+
+
+class LogGroupNotFound(errors.NotFound):
+    """CloudWatch Logs' ResourceNotFoundException."""
+
+    def __init__(self) -> None:
+        super().__init__("The specified log group does not exist.")
+
+
+class LogStreamNotFound(errors.NotFound):
+    """CloudWatch Logs' ResourceNotFoundException."""
+
+    def __init__(self) -> None:
+        super().__init__("The specified log stream does not exist.")
+
+
+class LogGroupExists(errors.AlreadyExists):
+    """CloudWatch Logs' ResourceAlreadyExistsException."""
+
+    def __init__(self) -> None:
+        super().__init__("The specified log group already exists")
+
+
+class LogStreamExists(errors.AlreadyExists):
+    """CloudWatch Logs' ResourceAlreadyExistsException."""
+
+    def __init__(self) -> None:
+        super().__init__("The specified log stream already exists")
+
+
+class TooManyLogs(errors.LimitExceeded):
+    """CloudWatch Logs' LimitExceededException."""
+
+    def __init__(self) -> None:
+        super().__init__("Resource limit exceeded.")

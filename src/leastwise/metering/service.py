@@ -39,6 +39,7 @@ class Meter:
         self._proofs = proofs
         self._sums: dict[_Key, list[int]] = {}
         self._last = -1
+        self._saved = -1
         self._unsaved: tuple[tuple[UsageTotal, ...], int] | None = None
         self._flushing = asyncio.Lock()
 
@@ -71,7 +72,7 @@ class Meter:
         """
         async with self._flushing:
             await self._save()
-            if self._sums:
+            if self._last > self._saved:
                 self._unsaved = (_totals(self._sums), self._last)
                 self._sums = {}
                 await self._save()
@@ -85,7 +86,7 @@ class Meter:
         Raises:
             errors.Unavailable: the trail ends before what was counted: it is not the trail that was counted from.
         """
-        self._last = await self._store.counted_up_to()
+        self._last = self._saved = await self._store.counted_up_to()
         found = 0
         newest = self._last
         for entry in self._proofs.entries(first_sequence=self._last + 1):
@@ -98,6 +99,7 @@ class Meter:
         if durable < self._last:
             message = f"The trail ends with record {durable}, and usage was counted up to record {self._last}."
             raise errors.Unavailable(message)
+        self._last = newest
         await self.flush()
         return found
 
@@ -125,6 +127,7 @@ class Meter:
         await self._proofs.durable()
         await self._store.add(totals, counted_up_to=up_to)
         self._unsaved = None
+        self._saved = up_to
 
 
 def _totals(sums: dict[_Key, list[int]]) -> tuple[UsageTotal, ...]:

@@ -13,7 +13,7 @@ error of the platform's, not the function's answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 from msgspec import UNSET, UnsetType, field
@@ -27,7 +27,7 @@ MEMORY_MIB: Final = "memoryMib"
 
 _MIB_MS_PER_GB_S: Final = 1024 * 1000
 _US_PER_MS: Final = 1000
-_ARN_SEGMENTS: Final = 7
+_ARN_COLONS: Final = 6
 _DAY: Final = len("2026-11-23")
 
 
@@ -70,13 +70,12 @@ def usage_of_notes(notes: Mapping[str, Any], *, day: str, sequence: int) -> Usag
     if BILLED_MS not in notes:
         return None
     arn, billed, memory = notes.get(FUNCTION_ARN), notes[BILLED_MS], notes.get(MEMORY_MIB)
-    segments = arn.split(":") if isinstance(arn, str) else []
-    if len(segments) != _ARN_SEGMENTS or not _counts(billed) or not _counts(memory):
+    if not isinstance(arn, str) or arn.count(":") != _ARN_COLONS or not _is_count(billed) or not _is_count(memory):
         message = f"record {sequence} carries usage that cannot be read"
         raise errors.Bug(message)
     return Usage(
-        account_id=segments[4],
-        function_arn=":".join(segments),
+        account_id=arn.split(":")[4],
+        function_arn=arn,
         day=day,
         billed_ms=billed,
         memory_mib=memory,
@@ -129,5 +128,5 @@ def _shared(values: Iterable[str]) -> str:
     return distinct.pop() if len(distinct) == 1 else ""
 
 
-def _counts(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

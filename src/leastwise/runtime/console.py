@@ -50,6 +50,4 @@ class Console:
         """Gives the log what has gathered."""
         if self._lines:
             lines, self._lines = self._lines, []
-            self._writer.write(
-                self._account_id, self._group, self._stream, lines, ingested_ms=self._clock.now_ms()
-            )
+            self._writer.write(self._account_id, self._group, self._stream, lines, ingested_ms=self._clock.now_ms())

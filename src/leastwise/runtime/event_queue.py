@@ -138,7 +138,7 @@ class EventQueue:
             event = self._in_memory.pop(row_id, None) or await self._store.get(row_id)
             if event is not None:
                 await self._settle(event, await self._run(event))
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged; the event stays
             # INVARIANT: an event leaves the store only when it is over; this one is taken up at the next start.
             _LOG.exception("event in row %d could not be settled", row_id)
         finally:

@@ -280,3 +280,11 @@ class RuntimeMissing(errors.Unavailable):
 
 class Throttle(errors.Throttled):
     """Lambda's TooManyRequestsException; `detail["Reason"]` says which limit."""
+
+
+class InvalidRequestContent(errors.Invalid):
+    """Lambda's InvalidRequestContentException: the payload is not JSON."""
+
+
+class EventTooLarge(errors.TooLarge):
+    """Lambda's RequestTooLargeException for an asynchronous event."""

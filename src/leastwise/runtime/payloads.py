@@ -17,7 +17,9 @@ _SIGNAL_WORDS: Final = {signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation 
 
 def timed_out(request_id: str, timeout_ms: int) -> bytes:
     """The task passed its timeout."""
-    return _error("Sandbox.Timedout", f"RequestId: {request_id} Error: Task timed out after {timeout_ms / 1000:.2f} seconds")
+    return _error(
+        "Sandbox.Timedout", f"RequestId: {request_id} Error: Task timed out after {timeout_ms / 1000:.2f} seconds"
+    )
 
 
 def exited(request_id: str, crash: EnvironmentCrashed) -> bytes:
@@ -44,8 +46,7 @@ def response_too_large() -> bytes:
     """More came back than may."""
     return msgspec.json.encode(
         {
-            "errorMessage": "Response payload size exceeded maximum allowed payload size "
-            f"({LARGEST_RESPONSE} bytes).",
+            "errorMessage": f"Response payload size exceeded maximum allowed payload size ({LARGEST_RESPONSE} bytes).",
             "errorType": "Function.ResponseSizeTooLarge",
         }
     )

@@ -23,7 +23,7 @@ def end(request_id: str) -> str:
     return f"END RequestId: {request_id}"
 
 
-def report(  # noqa: PLR0913 - the numbers of one line
+def report(
     request_id: str, *, duration_us: int, billed_ms: int, memory_mib: int, peak_memory_bytes: int, init_us: int
 ) -> str:
     """The REPORT line. Warm calls have no Init Duration; the trailing tab stays."""

@@ -49,7 +49,7 @@ class GivenUp:
     condition: Condition
 
 
-def decide_next(  # noqa: PLR0913 - the facts of one attempt
+def decide_next(
     ending: Ending,
     *,
     errors: int,

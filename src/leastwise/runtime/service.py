@@ -16,6 +16,7 @@ from leastwise.kernel import errors
 from leastwise.kernel.clock import Clock, iso_millis
 from leastwise.kernel.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from leastwise.logs.interface import LogWriter
+from leastwise.metering.usage import billed_ms
 from leastwise.runtime import payloads, platform_lines
 from leastwise.runtime.admission import RATE_EXCEEDED, Load, refusal
 from leastwise.runtime.console import Console
@@ -56,7 +57,9 @@ class RuntimeLimits:
     """
 
     account_concurrency: int = 1000
-    keeping: Keeping = Keeping(idle_ms=10 * MINUTE_MS, age_ms=6 * HOUR_MS, least_free_mib=512)
+    keeping: Keeping = field(
+        default_factory=lambda: Keeping(idle_ms=10 * MINUTE_MS, age_ms=6 * HOUR_MS, least_free_mib=512)
+    )
 
 
 @dataclass(slots=True)
@@ -85,7 +88,7 @@ class _Fleet:
 class Runtime:
     """The verbs of execution environments. Lives in one event loop."""
 
-    def __init__(  # noqa: PLR0913 - the ports it stands on
+    def __init__(
         self,
         *,
         driver: EnvironmentDriver,
@@ -145,7 +148,8 @@ class Runtime:
 
     def configuration_changed(self, account_id: str, name: str, function: Function | None) -> None:
         """A function was changed (or deleted: None). Idle environments of an older revision go at once; busy ones
-        finish what they do."""
+        finish what they do.
+        """
         fleet = self._fleets.get((account_id, name))
         if fleet is None:
             return
@@ -166,7 +170,7 @@ class Runtime:
 
     # --- the hot path --------------------------------------------------------------------------------------------
 
-    async def invoke(  # noqa: PLR0913 - one invocation's facts
+    async def invoke(
         self,
         function: Function,
         *,
@@ -306,7 +310,7 @@ class Runtime:
             self._retire(kept)
         return outcome
 
-    def _finish(  # noqa: PLR0913, PLR0917 - everything one REPORT line says
+    def _finish(  # noqa: PLR0917 - everything one REPORT line says
         self,
         console: Console,
         function: Function,
@@ -317,13 +321,13 @@ class Runtime:
         init_us: int,
         peak_memory_bytes: int,
     ) -> InvokeOutcome:
-        billed_ms = max(1, -(-(duration_us + init_us) // 1000))
+        billed = billed_ms(duration_us=duration_us, init_us=init_us)
         console.say(platform_lines.end(invocation.request_id))
         console.say(
             platform_lines.report(
                 invocation.request_id,
                 duration_us=duration_us,
-                billed_ms=billed_ms,
+                billed_ms=billed,
                 memory_mib=function.memory_mib,
                 peak_memory_bytes=peak_memory_bytes,
                 init_us=init_us,
@@ -336,7 +340,7 @@ class Runtime:
             log_tail=console.take_tail(),
             duration_us=duration_us,
             init_us=init_us,
-            billed_ms=billed_ms,
+            billed_ms=billed,
             memory_mib=function.memory_mib,
             peak_memory_bytes=peak_memory_bytes,
             version=_VERSION,
@@ -444,7 +448,8 @@ class Runtime:
 
     async def _start(self, spec: EnvironmentSpec, console: Console, timeout_s: int) -> _Kept:
         """An init phase within its own limit; one that does not make it is tried once more under the function's
-        timeout, as on Lambda."""
+        timeout, as on Lambda.
+        """
         started_ns = self._clock.monotonic_ns()
         try:
             async with asyncio.timeout(INIT_LIMIT_MS / SECOND_MS):
@@ -502,7 +507,7 @@ class Runtime:
             try:
                 self._hand_over_all()
                 self._retire_surplus()
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged; housekeeping must go on
                 _LOG.exception("runtime housekeeping failed; it goes on")
 
     def _hand_over_all(self) -> None:

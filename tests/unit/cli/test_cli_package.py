@@ -49,7 +49,7 @@ def test_another_content_gives_another_package(tmp_path):
 
 def test_names_are_sorted_by_their_bytes(tmp_path):
     root = write(tmp_path, **{"b": "", "a/z": "", "a.py": "", "ä": "", "Z": ""})
-    assert ["Z", "a.py", "a/z", "b", "ä"] == unpacked(package.build_zip(package.select_files(root))).namelist()
+    assert unpacked(package.build_zip(package.select_files(root))).namelist() == ["Z", "a.py", "a/z", "b", "ä"]
 
 
 def test_the_x_bit_is_kept_and_nothing_else_of_the_mode(tmp_path):
@@ -60,7 +60,7 @@ def test_the_x_bit_is_kept_and_nothing_else_of_the_mode(tmp_path):
         info.filename: info.external_attr >> 16
         for info in unpacked(package.build_zip(package.select_files(root))).infolist()
     }
-    assert {"bootstrap": stat.S_IFREG | 0o755, "plain": stat.S_IFREG | 0o644} == modes
+    assert modes == {"bootstrap": stat.S_IFREG | 0o755, "plain": stat.S_IFREG | 0o644}
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ def test_the_x_bit_is_kept_and_nothing_else_of_the_mode(tmp_path):
 )
 def test_keys_histories_and_caches_are_never_packed(tmp_path, name):
     root = write(tmp_path, **{"app.py": "", name: ""})
-    assert ["app.py"] == names(root)
+    assert names(root) == ["app.py"]
 
 
 def test_a_data_directory_of_another_name_is_left_out_too(tmp_path):
     root = write(tmp_path, **{"app.py": "", "state/credentials": "secret"})
-    assert ["app.py"] == names(root, without=(root / "state",))
+    assert names(root, without=(root / "state",)) == ["app.py"]
 
 
 def test_the_ignore_file_leaves_out_names_anywhere_and_paths_from_the_root(tmp_path):
@@ -110,7 +110,7 @@ def test_the_ignore_file_leaves_out_names_anywhere_and_paths_from_the_root(tmp_p
         },
     )
     patterns = (*package.NEVER_PACKED, *package.read_ignore(root))
-    assert ["sub/docs/a.txt", "sub/only_here.py"] == names(root, patterns=patterns)
+    assert names(root, patterns=patterns) == ["sub/docs/a.txt", "sub/only_here.py"]
 
 
 def test_a_negation_in_the_ignore_file_is_refused_rather_than_misread(tmp_path):
@@ -124,7 +124,7 @@ def test_a_link_inside_the_directory_is_packed_as_a_link(tmp_path):
     (root / "lib" / "real.so").symlink_to("real.so.1")
     packed = unpacked(package.build_zip(package.select_files(root)))
     info = packed.getinfo("lib/real.so")
-    assert (True, b"real.so.1") == (stat.S_ISLNK(info.external_attr >> 16), packed.read(info))
+    assert (stat.S_ISLNK(info.external_attr >> 16), packed.read(info)) == (True, b"real.so.1")
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "sub/../../outside", "loop"])
@@ -168,7 +168,7 @@ def test_ones_own_file_wins_over_a_dependency(tmp_path):
     theirs = package.select_files(write(tmp_path / "theirs", **{"a.py": "theirs", "b.py": "theirs"}))
     own = package.select_files(write(tmp_path / "own", **{"a.py": "own"}))
     packed = unpacked(package.build_zip(package.merge(theirs, own)))
-    assert {"a.py": b"own", "b.py": b"theirs"} == {name: packed.read(name) for name in packed.namelist()}
+    assert {name: packed.read(name) for name in packed.namelist()} == {"a.py": b"own", "b.py": b"theirs"}
 
 
 @pytest.mark.parametrize(

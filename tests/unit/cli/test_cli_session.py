@@ -43,34 +43,34 @@ def key_of(options: Options) -> str:
 def test_the_profile_in_the_data_directory_is_used_unless_something_else_is_said(data, clean_environment):
     options = Options(data=data)
     target = choose_target(options, {})
-    assert (OURS, "eu-north-1", "leastwise", "AKIAADMIN") == (
+    assert (
         target.endpoint_url,
         target.region,
         target.profile,
         key_of(options),
-    )
+    ) == (OURS, "eu-north-1", "leastwise", "AKIAADMIN")
 
 
 def test_the_data_directory_can_be_named_by_a_variable(data, clean_environment, monkeypatch):
     monkeypatch.setenv("LEASTWISE_DATA", str(data))
-    assert "AKIAADMIN" == key_of(Options())
+    assert key_of(Options()) == "AKIAADMIN"
 
 
 def test_another_profile_of_the_data_directory_can_be_asked_for(data, clean_environment):
-    assert "AKIAROOT" == key_of(Options(data=data, profile="root"))
+    assert key_of(Options(data=data, profile="root")) == "AKIAROOT"
 
 
 def test_a_narrow_key_in_the_environment_is_never_replaced_by_the_administrators(data, clean_environment, monkeypatch):
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     target = choose_target(Options(data=data), KEYS)
-    assert (OURS, None, "AKIANARROW") == (target.endpoint_url, target.profile, key_of(Options(data=data)))
+    assert (target.endpoint_url, target.profile, key_of(Options(data=data))) == (OURS, None, "AKIANARROW")
 
 
 def test_an_explicit_profile_wins_over_keys_in_the_environment(data, clean_environment, monkeypatch):
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    assert "AKIAADMIN" == key_of(Options(data=data, profile="leastwise"))
+    assert key_of(Options(data=data, profile="leastwise")) == "AKIAADMIN"
 
 
 def test_the_aws_files_are_used_for_a_profile_that_is_only_there(data, clean_environment, tmp_path):
@@ -79,22 +79,22 @@ def test_the_aws_files_are_used_for_a_profile_that_is_only_there(data, clean_env
     (aws / "config").write_text("[profile work]\nendpoint_url = https://leastwise.example\n")
     (aws / "credentials").write_text("[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = work\n")
     options = Options(data=data, profile="work")
-    assert ("https://leastwise.example", "AKIAWORK") == (choose_target(options, {}).endpoint_url, key_of(options))
+    assert (choose_target(options, {}).endpoint_url, key_of(options)) == ("https://leastwise.example", "AKIAWORK")
 
 
 def test_files_named_by_the_aws_variables_win_over_the_data_directory(data, tmp_path):
     own = tmp_path / "own"
     own.write_text("[profile leastwise]\nendpoint_url = http://127.0.0.1:1\n")
     environ = {"AWS_CONFIG_FILE": str(own), "AWS_PROFILE": "leastwise"}
-    assert "http://127.0.0.1:1" == choose_target(Options(data=data), environ).endpoint_url
+    assert choose_target(Options(data=data), environ).endpoint_url == "http://127.0.0.1:1"
 
 
 def test_options_win_over_variables_and_variables_over_the_profile(data):
     environ = {"AWS_ENDPOINT_URL": "http://127.0.0.1:2", "AWS_REGION": "us-west-2"}
     from_variables = choose_target(Options(data=data), environ)
     from_options = choose_target(Options(data=data, endpoint_url="http://127.0.0.1:3", region="eu-west-1"), environ)
-    assert ("http://127.0.0.1:2", "us-west-2") == (from_variables.endpoint_url, from_variables.region)
-    assert ("http://127.0.0.1:3", "eu-west-1") == (from_options.endpoint_url, from_options.region)
+    assert (from_variables.endpoint_url, from_variables.region) == ("http://127.0.0.1:2", "us-west-2")
+    assert (from_options.endpoint_url, from_options.region) == ("http://127.0.0.1:3", "eu-west-1")
 
 
 def test_without_an_endpoint_nobody_is_called_least_of_all_the_cloud(tmp_path, clean_environment):
@@ -107,7 +107,7 @@ def test_without_an_endpoint_nobody_is_called_least_of_all_the_cloud(tmp_path, c
 
 
 def test_without_a_data_directory_the_message_names_it(tmp_path, clean_environment):
-    with pytest.raises(CommandError, match="no profile in .*none"):
+    with pytest.raises(CommandError, match=r"no profile in .*none"):
         choose_target(Options(data=tmp_path / "none"), {})
 
 
@@ -149,4 +149,4 @@ def test_a_credentials_file_that_others_can_read_is_pointed_out(data, clean_envi
 def test_an_invocation_is_never_sent_twice(data, clean_environment):
     session = Session(Options(data=data), Printer(as_json=False))
     config = session.invoking_client().meta.config
-    assert (1, True) == (config.retries["total_max_attempts"], config.read_timeout > 900)
+    assert (config.retries["total_max_attempts"], config.read_timeout > 900) == (1, True)

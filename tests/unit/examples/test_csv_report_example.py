@@ -28,31 +28,31 @@ def workbook(result: dict) -> dict[str, str]:
 
 def test_sums_are_exact_and_the_largest_comes_first(report):
     result = report.handler(event(format="csv"), None)
-    assert (3, "15.30") == (result["rows"], result["total"])
-    assert [("north", "10.30"), ("south", "5")] == [(item["group"], item["total"]) for item in result["top"]]
+    assert (result["rows"], result["total"]) == (3, "15.30")
+    assert [(item["group"], item["total"]) for item in result["top"]] == [("north", "10.30"), ("south", "5")]
 
 
 def test_a_tenth_added_ten_times_is_one(report):
     result = report.handler(event("region,amount\n" + "x,0.1\n" * 10, format="csv"), None)
-    assert "1.0" == result["total"]
+    assert result["total"] == "1.0"
 
 
 def test_top_limits_the_list_and_not_the_report(report):
     text = "region,amount\n" + "".join(f"g{number},{number}\n" for number in range(10))
     result = report.handler(event(text, top=3, format="csv"), None)
-    assert (["g9", "g8", "g7"], 11) == (
+    assert (
         [item["group"] for item in result["top"]],
         len(list(csv.reader(io.StringIO(result["csv"])))),
-    )
+    ) == (["g9", "g8", "g7"], 11)
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "=HYPERLINK(A1)", "＝1", "'=1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "=HYPERLINK(A1)", "\uff1d1", "'=1"])
 def test_a_cell_that_would_be_a_formula_is_text_in_the_csv(report, cell):
     out = io.StringIO()
     csv.writer(out).writerows([("region", "amount"), (f"x{cell}", 1), (cell, 1)])
     result = report.handler(event(out.getvalue(), format="csv"), None)
     cells = [row[0] for row in csv.reader(io.StringIO(result["csv"]))]
-    assert [] == [shown for shown in cells if shown.startswith(("=", "+", "-", "@", "\t", "＝"))]
+    assert [shown for shown in cells if shown.startswith(("=", "+", "-", "@", "\t", "\uff1d"))] == []
 
 
 def test_a_cell_that_would_be_a_formula_or_a_link_is_text_in_the_workbook(report):
@@ -105,13 +105,13 @@ def test_what_is_not_a_plain_number_is_refused_with_its_line(report, number):
 )
 def test_a_file_or_event_out_of_bounds_is_refused(report, broken):
     answer = report.handler(broken, None)
-    assert "refused" == answer["error"]
+    assert answer["error"] == "refused"
 
 
 def test_an_empty_file_with_a_header_gives_an_empty_report(report):
     result = report.handler(event("region,amount\n"), None)
-    assert (0, "0", []) == (result["rows"], result["total"], result["top"])
+    assert (result["rows"], result["total"], result["top"]) == (0, "0", [])
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_column(report):
-    assert 3 == report.handler(event("\ufeff" + SALES, format="csv"), None)["rows"]
+    assert report.handler(event("\ufeff" + SALES, format="csv"), None)["rows"] == 3

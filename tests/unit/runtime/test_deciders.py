@@ -86,9 +86,7 @@ def test_a_refusal_backs_off_to_five_minutes_and_is_given_up_after_six_hours():
         Again(due_at_ms=256_000),
         Again(due_at_ms=300_000),
     ]
-    assert attempt(Ending.REFUSED, refusals=9, now_ms=6 * 3_600_000) == GivenUp(
-        condition=Condition.EVENT_AGE_EXCEEDED
-    )
+    assert attempt(Ending.REFUSED, refusals=9, now_ms=6 * 3_600_000) == GivenUp(condition=Condition.EVENT_AGE_EXCEEDED)
 
 
 def test_zero_reserved_concurrency_gives_an_event_up_at_once():

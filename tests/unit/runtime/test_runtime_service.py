@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.fakes.driver import FakeDriver
 
 from leastwise.functions.interface import CodePackage, Function
 from leastwise.iam.interface import Credentials
@@ -22,7 +23,6 @@ from leastwise.runtime.interface import (
 )
 from leastwise.runtime.scaling import Keeping
 from leastwise.runtime.service import Runtime, RuntimeLimits
-from tests.fakes.driver import FakeDriver
 
 
 class MemoryLog:

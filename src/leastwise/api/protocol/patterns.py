@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Final
 
 _ASTRAL_PAIR: Final = re.compile(r"\\u(1[0-9A-F]{4})-\\u(10[0-9A-F]{4})")
+_SURROGATES: Final = r"\uD800\uDC00-\uDBFF\uDFFF"
 _CLASS_ESCAPES: Final = "dDwWsS"
 
 
@@ -29,7 +30,8 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 def translated(pattern: str) -> str:
     """The same pattern in Python's dialect."""
-    # Some models write astral code points as \u10000-\u10FFFF, which Python reads as \u1000 and 0.
+    # Some models write astral code points as \\u10000-\\u10FFFF, which Python reads as \\u1000 and 0, or as surrogates.
+    pattern = pattern.replace(_SURROGATES, "\\U00010000-\\U0010ffff")
     pattern = _ASTRAL_PAIR.sub(lambda m: f"\\U{int(m[1], 16):08x}-\\U{int(m[2], 16):08x}", pattern)
     out: list[str] = []
     at, in_set = 0, False

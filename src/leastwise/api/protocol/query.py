@@ -28,33 +28,34 @@ _MAX_PARAMETERS: Final = 20_000
 _NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def read_form(request: WireRequest) -> dict[str, str]:
+def read_form(request: WireRequest) -> tuple[dict[str, str], Unparseable | None]:
     """All parameters of the request: query string and form body, without those of a presigned signature.
 
-    Raises:
-        Unparseable: not UTF-8, too many parameters, or one given twice.
+    Returns:
+        the parameters, and what is wrong with them: not UTF-8, too many, or one given twice.
     """
     form: dict[str, str] = {}
+    problem: Unparseable | None = None
     for raw, plus_is_space in ((request.query, False), (request.body, True)):
-        if not raw:
-            continue
         pairs = raw.split(b"&", _MAX_PARAMETERS)
         if len(pairs) > _MAX_PARAMETERS:
-            message = f"More than {_MAX_PARAMETERS} parameters"
-            raise Unparseable(message)
-        for pair in pairs:
-            if not pair:
-                continue
+            return form, Unparseable(f"More than {_MAX_PARAMETERS} parameters")
+        for pair in filter(None, pairs):
             name, _, value = pair.partition(b"=")
-            key = _decode(name, plus_is_space=plus_is_space)
+            try:
+                key, text = _decode(name, plus_is_space=plus_is_space), _decode(value, plus_is_space=plus_is_space)
+            except Unparseable as error:
+                problem = error
+                continue
             if is_signature_member(key):
                 continue
             if key in form:
-                # SECURITY: parameter pollution. Whichever of two values we took, something could have looked at the other.
-                message = f"Parameter {key[:64]} is given more than once"
-                raise Unparseable(message)
-            form[key] = _decode(value, plus_is_space=plus_is_space)
-    return form
+                # SECURITY: parameter pollution. Whichever of two values we took, something could have looked at the
+                # other: the first one names the operation, and the call is refused.
+                problem = Unparseable(f"Parameter {key[:64]} is given more than once")
+                continue
+            form[key] = text
+    return form, problem
 
 
 def read_query(query: bytes) -> dict[str, list[str]]:
@@ -132,7 +133,10 @@ class TreeReaders:
 
         self._structures[shape.name] = read
         for name, member in shape.members.items():
-            members.append((wire_name(name, member), name, self.reader(member)))
+            read_member = self.reader(member)
+            # botocore calls a flattened list by the name of its items, other SDKs by the list's own.
+            names = {member.serialization.get("name", name), wire_name(name, member)}
+            members.extend((wire, name, read_member) for wire in names)
         return read
 
     def _list(self, shape: Shape) -> TreeReader:
@@ -285,6 +289,8 @@ def _namespace(shape: Shape) -> str:
     given = shape.serialization.get("xmlNamespace")
     if not given:
         return ""
+    if isinstance(given, str):
+        return f" xmlns={quoteattr(given)}"
     prefix = f":{given['prefix']}" if given.get("prefix") else ""
     return f" xmlns{prefix}={quoteattr(given['uri'])}"
 

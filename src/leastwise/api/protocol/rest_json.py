@@ -38,7 +38,6 @@ def compile_parser(operation: OperationModel, readers: JsonReaders) -> Parse:
     binds: list[Bind] = []
     body_members: list[tuple[str, str, Reader]] = []
     payload = shape.serialization.get("payload")
-    bound_query = {m.serialization.get("name", n) for n, m in shape.members.items() if _location(m) == "querystring"}
     for name, member in shape.members.items():
         wire_name = member.serialization.get("name", name)
         location = _location(member)
@@ -47,7 +46,7 @@ def compile_parser(operation: OperationModel, readers: JsonReaders) -> Parse:
         elif location is None:
             body_members.append((wire_name, name, readers.reader(member)))
         else:
-            binds.append(_BINDERS[location](name, wire_name, member, bound_query))
+            binds.append(_BINDERS[location](name, wire_name, member))
     if body_members and payload is None:
         binds.append(_bind_body(body_members))
 
@@ -100,7 +99,7 @@ def _bind_payload(name: str, member: Shape, readers: JsonReaders) -> Bind:
     return bind
 
 
-def _bind_label(name: str, wire_name: str, member: Shape, _bound: set[str]) -> Bind:
+def _bind_label(name: str, wire_name: str, member: Shape) -> Bind:
     read = text_reader(member, timestamps="iso8601")
 
     def bind(params: dict[str, Any], _request: WireRequest, labels: Mapping[str, str], _query: Query) -> None:
@@ -109,14 +108,14 @@ def _bind_label(name: str, wire_name: str, member: Shape, _bound: set[str]) -> B
     return bind
 
 
-def _bind_query(name: str, wire_name: str, member: Shape, bound: set[str]) -> Bind:
+def _bind_query(name: str, wire_name: str, member: Shape) -> Bind:
     if member.type_name == "map":
         many = member.value.type_name == "list"
 
         def bind(params: dict[str, Any], _request: WireRequest, _labels: Mapping[str, str], query: Query) -> None:
-            rest = {key: values for key, values in query.items() if key not in bound and not is_signature_member(key)}
-            if rest:
-                params[name] = rest if many else {key: values[0] for key, values in rest.items()}
+            given = {key: values for key, values in query.items() if not is_signature_member(key)}
+            if given:
+                params[name] = given if many else {key: _single(key, values) for key, values in given.items()}
 
         return bind
     is_list = member.type_name == "list"
@@ -144,7 +143,7 @@ def is_signature_member(key: str) -> bool:
     return key[:6].lower() == "x-amz-"
 
 
-def _bind_header(name: str, wire_name: str, member: Shape, _bound: set[str]) -> Bind:
+def _bind_header(name: str, wire_name: str, member: Shape) -> Bind:
     key = wire_name.lower().encode()
     if member.type_name == "list":
         read_item = text_reader(member.member, timestamps="rfc822")
@@ -163,7 +162,7 @@ def _bind_header(name: str, wire_name: str, member: Shape, _bound: set[str]) -> 
     return bind
 
 
-def _bind_prefix_headers(name: str, prefix: str, _member: Shape, _bound: set[str]) -> Bind:
+def _bind_prefix_headers(name: str, prefix: str, _member: Shape) -> Bind:
     key = prefix.lower().encode()
 
     def bind(params: dict[str, Any], request: WireRequest, _labels: Mapping[str, str], _query: Query) -> None:
@@ -174,7 +173,7 @@ def _bind_prefix_headers(name: str, prefix: str, _member: Shape, _bound: set[str
     return bind
 
 
-_BINDERS: Final[Mapping[str, Callable[[str, str, Shape, set[str]], Bind]]] = {
+_BINDERS: Final[Mapping[str, Callable[[str, str, Shape], Bind]]] = {
     "uri": _bind_label,
     "querystring": _bind_query,
     "header": _bind_header,

@@ -17,14 +17,14 @@ from leastwise.iam.policy.matching import (
     Matcher,
     Tokens,
     compile_alternatives,
-    compile_arn,
     compile_glob,
+    compile_segments,
     has_variables,
-    is_everything,
     parse_wildcards,
+    split_segments,
 )
 from leastwise.iam.policy.principals import Grade
-from leastwise.iam.policy.variables import bind, keys_of, parse_pattern
+from leastwise.iam.policy.variables import bind_segments, keys_of, parse_pattern
 
 _REMEMBERED_ACTIONS: Final = 4096
 """Above this the memory of selections starts anew; callers choose the action, so it must have an end."""
@@ -141,7 +141,9 @@ def compile_policy(document: AnyDocument | PolicyDocument, *, name: str, kind: P
     """
     parsed = document if isinstance(document, PolicyDocument) else parse_document(document, kind=kind)
     variables = parsed.has_variables
-    statements = tuple(_compile_statement(item, name=name, kind=kind, variables=variables) for item in parsed.statements)
+    statements = tuple(
+        _compile_statement(item, name=name, kind=kind, variables=variables) for item in parsed.statements
+    )
     literal: dict[str, list[int]] = {}
     by_service: dict[str, list[tuple[Matcher, int]]] = {}
     anywhere: list[tuple[Matcher, int]] = []
@@ -209,7 +211,7 @@ def _resource_test(statement: Statement, *, variables: bool) -> ResourceTest | N
         return None
     patterns = [parse_pattern(text, variables=variables, wildcards=True) for text in statement.resources]
     fixed = [pattern for pattern in patterns if not has_variables(pattern)]
-    changing = [pattern for pattern in patterns if has_variables(pattern)]
+    changing = [split_segments(pattern) for pattern in patterns if has_variables(pattern)]
     static = compile_alternatives(fixed, arn=True)
     if statement.not_resource:
         if static is None:
@@ -219,12 +221,12 @@ def _resource_test(statement: Statement, *, variables: bool) -> ResourceTest | N
         return None
     if not changing:
         return lambda resource, _context: static(resource)
-    return lambda resource, context: static(resource) or any(
-        _matches_bound(pattern, resource, context) for pattern in changing
+    return lambda resource, context: (
+        static(resource) or any(_matches_bound(pattern, resource, context) for pattern in changing)
     )
 
 
-def _not_resource(static: Matcher, changing: Sequence[Tokens], *, allow: bool) -> ResourceTest:
+def _not_resource(static: Matcher, changing: Sequence[tuple[Tokens, ...]], *, allow: bool) -> ResourceTest:
     """SECURITY: when a variable has no value nobody can say what NotResource leaves out: an Allow then does not apply."""
 
     def applies(resource: str, context: Context) -> bool:
@@ -239,13 +241,10 @@ def _not_resource(static: Matcher, changing: Sequence[Tokens], *, allow: bool) -
     return applies
 
 
-def _matches_bound(pattern: Tokens, resource: str, context: Context) -> bool | None:
-    """Matches with the request's values in the place of the variables; None when one of them has no value.
-
-    The pattern is cut into segments before substitution, so that a `:` in a value moves no border.
-    """
-    segments = split_and_bind(pattern, context)
-    return None if segments is None else compile_arn_segments(segments)(resource)
+def _matches_bound(pattern: tuple[Tokens, ...], resource: str, context: Context) -> bool | None:
+    """Matches with the request's values in the place of the variables; None when one of them has no value."""
+    bound = bind_segments(pattern, context)
+    return None if bound is None else compile_segments(bound)(resource)
 
 
 def _context_keys(statement: Statement, *, variables: bool) -> frozenset[str]:

@@ -17,7 +17,13 @@ from typing import Any, Final
 from leastwise.iam.interface import ContextValue
 from leastwise.iam.policy import clockkeys
 from leastwise.iam.policy.document import ConditionEntry
-from leastwise.iam.policy.matching import Matcher, Tokens, compile_alternatives, has_variables
+from leastwise.iam.policy.matching import (
+    Tokens,
+    compile_alternatives,
+    compile_segments,
+    has_variables,
+    split_segments,
+)
 from leastwise.iam.policy.operators import (
     Family,
     Network,
@@ -30,7 +36,7 @@ from leastwise.iam.policy.operators import (
     parse_network,
     parse_number,
 )
-from leastwise.iam.policy.variables import bind, keys_of, parse_pattern
+from leastwise.iam.policy.variables import bind, bind_segments, keys_of, parse_pattern
 
 Context = Mapping[str, ContextValue]
 Test = Callable[[Context], bool]
@@ -58,8 +64,9 @@ def compile_conditions(entries: Sequence[ConditionEntry], *, variables: bool, al
         variables: the document's version has variables.
         allow: the statement's effect (see `_quantify`).
     """
-    tests = [_window(pair, allow=allow) for pair in _midnight_windows(entries)]
-    in_windows = {id(entry) for pair in _midnight_windows(entries) for entry in pair}
+    windows = _midnight_windows(entries)
+    in_windows = {id(entry) for pair in windows for entry in pair}
+    tests = [_window(pair, allow=allow) for pair in windows]
     tests += [
         compile_entry(entry, variables=variables, allow=allow) for entry in entries if id(entry) not in in_windows
     ]
@@ -96,8 +103,8 @@ def compile_entry(entry: ConditionEntry, *, variables: bool, allow: bool) -> Tes
     if entry.operator.takes_variables:
         patterns = patterns_of(entry, variables=variables)
         if any(has_variables(pattern) for pattern in patterns):
-            return _quantify(entry, key, lambda context: _text_compare(family, _bound(patterns, context)), allow=allow)
-        compare = _text_compare(family, patterns)
+            return _quantify(entry, key, _late_compare(family, patterns), allow=allow)
+        compare = _arn_compare(patterns) if family is Family.ARN else _text_compare(family, patterns)
     elif family is Family.IP:
         compare = _address_compare(entry.values)
     elif family is Family.BINARY:
@@ -141,9 +148,7 @@ def _single(entry: ConditionEntry, key: str, compare: Compare, *, allow: bool) -
     return holds
 
 
-def _quantify(
-    entry: ConditionEntry, key: str, compare_in: Callable[[Context], Compare], *, allow: bool
-) -> Test:
+def _quantify(entry: ConditionEntry, key: str, compare_in: Callable[[Context], Compare], *, allow: bool) -> Test:
     """Applies a comparison to a key with no, one or several values.
 
     ForAllValues holds without values, ForAnyValue does not. Without a set operator a missing key fails a positive
@@ -178,25 +183,46 @@ def _presence(key: str, wanted: frozenset[bool]) -> Test:
     return holds
 
 
-def _bound(patterns: list[Tokens], context: Context) -> list[Tokens]:
-    """The patterns with the request's values; one with a variable that has no value matches nothing, so it goes."""
-    return [tokens for pattern in patterns if (tokens := bind(pattern, context)) is not None]
+def _late_compare(family: Family, patterns: list[Tokens]) -> Callable[[Context], Compare]:
+    """Compares with the request's values in the place of the variables.
+
+    A pattern with a variable that has no value matches nothing: positive operators fail, negated ones hold.
+    """
+    if family is Family.ARN:
+        cut = [split_segments(pattern) for pattern in patterns]
+
+        def compare_arns(context: Context) -> Compare:
+            bound = [bind_segments(segments, context) for segments in cut]
+            matchers = [compile_segments(segments) for segments in bound if segments is not None]
+            return lambda value: any(matches(value) for matches in matchers)
+
+        return compare_arns
+
+    def compare_texts(context: Context) -> Compare:
+        bound = [bind(pattern, context) for pattern in patterns]
+        return _text_compare(family, [tokens for tokens in bound if tokens is not None])
+
+    return compare_texts
+
+
+def _arn_compare(patterns: list[Tokens]) -> Compare:
+    return compile_alternatives(patterns, arn=True) or _everything
 
 
 def _text_compare(family: Family, patterns: list[Tokens]) -> Compare:
-    if family is Family.ARN:
-        return _matcher(patterns, arn=True)
     if family is Family.STRING_LIKE:
-        return _matcher(patterns, arn=False)
+        return compile_alternatives(patterns, arn=False) or _everything
     texts = frozenset("".join(token for token in tokens if isinstance(token, str)) for tokens in patterns)
     if family is Family.STRING:
         return texts.__contains__
     lowered = frozenset(text.lower() for text in texts)
+    if family is Family.BOOL:
+        lowered &= {"true", "false"}
     return lambda value: value.lower() in lowered
 
 
-def _matcher(patterns: list[Tokens], *, arn: bool) -> Matcher:
-    return compile_alternatives(patterns, arn=arn) or (lambda _value: True)
+def _everything(_value: str) -> bool:
+    return True
 
 
 def _order_compare(entry: ConditionEntry, key: str) -> Compare:

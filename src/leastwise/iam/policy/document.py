@@ -189,7 +189,7 @@ def _statement(raw: Mapping[str, Any], index: int, *, kind: PolicyKind, variable
         refuse("Policy statement must contain actions.", place)
     for action in actions:
         grammar.check_action(action, kind, place)
-    resources, not_resource = _resources(raw, kind, place)
+    resources, not_resource = _resources(raw, kind, place, variables=variables)
     principal, not_principal = _principal(raw, kind, place, allow=effect == "Allow")
     return Statement(
         index=index,
@@ -205,7 +205,9 @@ def _statement(raw: Mapping[str, Any], index: int, *, kind: PolicyKind, variable
     )
 
 
-def _resources(raw: Mapping[str, Any], kind: PolicyKind, place: str) -> tuple[tuple[str, ...] | None, bool]:
+def _resources(
+    raw: Mapping[str, Any], kind: PolicyKind, place: str, *, variables: bool
+) -> tuple[tuple[str, ...] | None, bool]:
     if kind is PolicyKind.TRUST:
         if "Resource" in raw:
             refuse("Has prohibited field Resource", place)
@@ -216,7 +218,7 @@ def _resources(raw: Mapping[str, Any], kind: PolicyKind, place: str) -> tuple[tu
     if not resources:
         refuse("Policy statement must contain resources.", place)
     for resource in resources:
-        grammar.check_resource(resource, place)
+        grammar.check_resource(resource, place, variables=variables)
     return resources, not_resource
 
 
@@ -262,9 +264,7 @@ def _conditions(raw: object, place: str, *, variables: bool) -> tuple[ConditionE
             for text in texts:
                 grammar.check_condition_value(operator, key, text, here, variables=variables)
             entries.append(
-                ConditionEntry(
-                    set_operator=set_operator, operator=operator, if_exists=if_exists, key=key, values=texts
-                )
+                ConditionEntry(set_operator=set_operator, operator=operator, if_exists=if_exists, key=key, values=texts)
             )
     return tuple(entries)
 
@@ -274,9 +274,9 @@ def _condition_value(value: object, place: str) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
-        return str(value)
-    refuse_syntax(place, "must be a string, a number, a boolean, or a list of them")
+    if not isinstance(value, int) and not (isinstance(value, float) and math.isfinite(value)):
+        refuse_syntax(place, "must be a string, a number, a boolean, or a list of them")
+    return str(value)
 
 
 def _one_of(raw: Mapping[str, Any], name: str, not_name: str, place: str) -> tuple[tuple[str, ...], bool]:

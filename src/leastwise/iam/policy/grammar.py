@@ -8,12 +8,13 @@ Source: IAM User Guide, "Grammar of the IAM JSON policy language" and "IAM JSON 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from leastwise.iam.interface import PolicyKind
 from leastwise.iam.policy import clockkeys
 from leastwise.iam.policy.malformed import quoted, refuse, refuse_syntax
-from leastwise.iam.policy.matching import ARN_SEGMENTS, has_variables, is_everything
+from leastwise.iam.policy.matching import ARN_SEGMENTS, Variable, has_variables, is_everything, split_segments
 from leastwise.iam.policy.operators import (
     Family,
     Operator,
@@ -26,6 +27,7 @@ from leastwise.iam.policy.operators import (
 from leastwise.iam.policy.variables import parse_pattern
 
 _SID: Final = re.compile(r"[0-9A-Za-z]*")
+_ARN: Final = re.compile(r"(?:arn|[*?]+)(?::[^:]*){4}:.*", re.DOTALL)
 _VENDOR: Final = re.compile(r"[A-Za-z0-9.-]+")
 _PLAIN_SID_KINDS: Final = frozenset(
     {PolicyKind.IDENTITY, PolicyKind.BOUNDARY, PolicyKind.SESSION, PolicyKind.SERVICE_CONTROL}
@@ -55,15 +57,16 @@ _IAM_PATHS: Final = (
     "report/",
     "access-report/",
 )
-_EXPECTED: Final = {
-    Family.NUMERIC: "a number",
-    Family.DATE: "an ISO 8601 date or epoch seconds",
-    Family.BOOL: "true or false",
-    Family.NULL: "true or false",
-    Family.BINARY: "base64",
-    Family.IP: "an IP address or a CIDR block",
-    Family.ARN: "an ARN of six segments",
+_READERS: Final[dict[Family, tuple[Callable[[str], object], str]]] = {
+    Family.NUMERIC: (parse_number, "a number"),
+    Family.DATE: (parse_instant, "an ISO 8601 date or epoch seconds"),
+    Family.BOOL: (parse_bool, "true or false"),
+    Family.NULL: (parse_bool, "true or false"),
+    Family.BINARY: (parse_bytes, "base64"),
+    Family.IP: (parse_network, "an IP address or a CIDR block"),
+    Family.ARN: (lambda text: True if _ARN.fullmatch(text) else None, "an ARN of six segments"),
 }
+"""How each kind of value is read (None: it cannot be), and what it is called when it cannot."""
 
 
 def check_sid(sid: str, kind: PolicyKind, place: str) -> None:
@@ -96,9 +99,10 @@ def check_action(action: str, kind: PolicyKind, place: str) -> None:
         refuse(f"Vendor {quoted(vendor)} is not valid", place)
 
 
-def check_resource(resource: str, place: str) -> None:
+def check_resource(resource: str, place: str, *, variables: bool) -> None:
     """A resource is `*` or an ARN, which may be incomplete at its end."""
-    if is_everything(parse_pattern(resource, variables=False, wildcards=True)):
+    tokens = parse_pattern(resource, variables=variables, wildcards=True)
+    if is_everything(tokens):
         return
     shown = quoted(resource)
     segments = resource.split(":", ARN_SEGMENTS - 1)
@@ -109,9 +113,12 @@ def check_resource(resource: str, place: str) -> None:
     if len(segments) == 2 or not _VENDOR.fullmatch(segments[2]):  # noqa: PLR2004 - arn:aws and no more
         refuse("Resource vendor must be fully qualified and cannot contain regexes.", place)
     if segments[2] == "iam" and len(segments) == ARN_SEGMENTS:
-        if segments[3]:
+        *_, region, _account, path = split_segments(tokens)
+        if region:
             refuse(f"IAM resource {shown} cannot contain region information.", place)
-        if segments[5] != "*" and not segments[5].startswith(_IAM_PATHS):
+        first = path[0] if path else ""
+        known = isinstance(first, Variable) or (isinstance(first, str) and first.startswith(_IAM_PATHS))
+        if not known and not is_everything(path):
             refuse(f'IAM resource path must either be "*" or start with {", ".join(_IAM_PATHS)}.', place)
 
 
@@ -127,29 +134,10 @@ def check_condition_key(key: str, place: str) -> None:
 
 def check_condition_value(operator: Operator, key: str, value: str, place: str, *, variables: bool) -> None:
     """A value must be of the operator's kind, unless a variable decides that later."""
-    family = operator.family
     if operator.takes_variables and has_variables(parse_pattern(value, variables=variables, wildcards=False)):
         return
-    plain_key = key.partition("/")[0].lower()
-    if family is Family.NUMERIC and plain_key == clockkeys.TIME_OF_DAY:
-        if clockkeys.minutes_of_day(value) is None:
-            refuse_syntax(place, f"{quoted(value)} is not a time of day, HH:MM")
-        return
-    fine: object = True
-    match family:
-        case Family.NUMERIC:
-            fine = parse_number(value) is not None
-        case Family.DATE:
-            fine = parse_instant(value) is not None
-        case Family.BOOL | Family.NULL:
-            fine = parse_bool(value) is not None
-        case Family.BINARY:
-            fine = parse_bytes(value) is not None
-        case Family.IP:
-            fine = parse_network(value) is not None
-        case Family.ARN:
-            fine = value.startswith(("arn:", "*", "?")) and value.count(":") >= ARN_SEGMENTS - 1
-        case _:
-            return
-    if not fine:
-        refuse_syntax(place, f"{quoted(value)} is not {_EXPECTED[family]}")
+    read, kind = _READERS.get(operator.family, (str, ""))
+    if operator.family is Family.NUMERIC and key.partition("/")[0].lower() == clockkeys.TIME_OF_DAY:
+        read, kind = clockkeys.minutes_of_day, "a time of day, HH:MM"
+    if read(value) is None:
+        refuse_syntax(place, f"{quoted(value)} is not {kind}")

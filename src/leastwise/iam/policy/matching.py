@@ -110,7 +110,11 @@ def compile_arn(tokens: Tokens) -> Matcher:
     Source: IAM User Guide, "IAM JSON policy elements: Resource" ("If you specify an incomplete ARN ..., AWS completes
     the ARN by adding wildcard characters to all missing fields") and "Condition operators", ARN operators.
     """
-    segments = split_segments(tokens)
+    return compile_segments(split_segments(tokens))
+
+
+def compile_segments(segments: tuple[Tokens, ...]) -> Matcher:
+    """As `compile_arn`, for a pattern that is already cut into its six segments."""
     fixed = 0
     while fixed < ARN_SEGMENTS and all(isinstance(token, str) for token in segments[fixed]):
         fixed += 1

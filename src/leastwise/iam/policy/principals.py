@@ -7,17 +7,19 @@ evaluates requests to allow or deny access", resource-based policies.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Final
 
 from leastwise.iam.interface import Principal, PrincipalKind
 from leastwise.iam.policy.malformed import quoted, refuse, refuse_syntax
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _ROOT: Final = re.compile(r"arn:aws:iam::([0-9]{12}):root")
-_NAMED: Final = re.compile(r"arn:aws:(?:iam::[0-9]{12}:(?:user|role)/|sts::[0-9]{12}:(?:assumed-role|federated-user)/)[^*?]+")
+_NAMED: Final = re.compile(
+    r"arn:aws:(?:iam::[0-9]{12}:(?:user|role)/|sts::[0-9]{12}:(?:assumed-role|federated-user)/)[^*?]+"
+)
 _UNIQUE_ID: Final = re.compile(r"A(?:IDA|ROA)[A-Z0-9]{12,28}")
 _SERVICE: Final = re.compile(r"[a-z0-9][a-z0-9.-]*\.(?:amazonaws\.com|amazon\.com|internal)")
 _TYPES: Final = ("AWS", "Service", "Federated", "CanonicalUser")
@@ -43,7 +45,8 @@ class PrincipalElement:
         everyone: `"*"` or `{"AWS": "*"}`.
         accounts: account ids, from ids and from `:root` ARNs.
         arns: of users, roles and sessions. Case-sensitive, no wildcards.
-        unique_ids: `AIDA...` and `AROA...`, what a saved policy holds in the place of an ARN (`pin_principals`).
+        unique_ids: `AIDA...` and `AROA...`, what stands in the place of an ARN whose owner was deleted
+            (`iam.trust`), so that a user or role made anew under the old name is not trusted.
         services: service principals.
     """
 
@@ -111,23 +114,13 @@ def parse_principal_element(raw: object, place: str) -> PrincipalElement:
     """
     if raw == "*":
         return PrincipalElement(everyone=True)
-    if not isinstance(raw, Mapping):
-        refuse(f'Invalid principal in policy: "{quoted(str(raw))}"', place)
-    values = {name: _strings(value, f"{place}.{name}") for name, value in raw.items()}
-    if not any(values.values()):
-        refuse("Missing required field Principal cannot be empty!", place)
-    everyone = False
-    accounts: set[str] = set()
-    arns: set[str] = set()
-    unique_ids: set[str] = set()
-    for name in values:
-        if name not in _TYPES:
-            refuse(f'Invalid principal in policy: "{quoted(name)}"', place)
+    values = _values_by_type(raw, place)
+    accounts, arns, unique_ids = set[str](), set[str](), set[str]()
     for value in values.get("AWS", ()):
-        root = _ROOT.fullmatch(value)
         if value == "*":
-            everyone = True
-        elif root or _ACCOUNT.fullmatch(value):
+            continue
+        root = _ROOT.fullmatch(value)
+        if root or _ACCOUNT.fullmatch(value):
             accounts.add(root[1] if root else value)
         elif _NAMED.fullmatch(value):
             arns.add(value)
@@ -135,11 +128,8 @@ def parse_principal_element(raw: object, place: str) -> PrincipalElement:
             unique_ids.add(value)
         else:
             refuse(f'Invalid principal in policy: "AWS":"{quoted(value)}"', place)
-    for value in values.get("Service", ()):
-        if not _SERVICE.fullmatch(value):
-            refuse(f'Invalid principal in policy: "SERVICE":"{quoted(value)}"', place)
     return PrincipalElement(
-        everyone=everyone,
+        everyone="*" in values.get("AWS", ()),
         accounts=frozenset(accounts),
         arns=frozenset(arns),
         unique_ids=frozenset(unique_ids),
@@ -147,53 +137,19 @@ def parse_principal_element(raw: object, place: str) -> PrincipalElement:
     )
 
 
-def pin_principals(document: Mapping[str, Any], *, unique_id_of: Callable[[str], str | None]) -> dict[str, Any]:
-    """Puts unique ids in the place of user and role ARNs, as IAM does when a policy is saved.
-
-    SECURITY: without this, whoever may create a role with the name of a deleted one inherits the trust it had.
-
-    Args:
-        document: a well-formed trust or resource policy.
-        unique_id_of: ARN of a user or role -> its unique id, None when there is none.
-
-    Raises:
-        MalformedPolicy: an ARN names nobody.
-
-    Source: IAM User Guide, "AWS JSON policy elements: Principal", "IAM role principals".
-    """
-
-    def pin(value: str) -> str:
-        if not value.startswith("arn:aws:iam::") or _ROOT.fullmatch(value) or not _NAMED.fullmatch(value):
-            return value
-        unique_id = unique_id_of(value)
-        if unique_id is None:
-            refuse(f'Invalid principal in policy: "AWS":"{quoted(value)}"', "Principal")
-        return unique_id
-
-    return _with_principals(document, pin)
-
-
-def unpin_principals(document: Mapping[str, Any], *, arn_of: Callable[[str], str | None]) -> dict[str, Any]:
-    """The reverse, for showing a saved policy. An id whose user or role is gone stays an id, as in IAM."""
-    return _with_principals(document, lambda value: (_UNIQUE_ID.fullmatch(value) and arn_of(value)) or value)
-
-
-def _with_principals(document: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    def changed(element: Any) -> Any:
-        if not isinstance(element, Mapping) or "AWS" not in element:
-            return element
-        value = element["AWS"]
-        return {**element, "AWS": change(value) if isinstance(value, str) else [change(item) for item in value]}
-
-    raw = document["Statement"]
-    statements = [
-        {
-            name: changed(value) if name in {"Principal", "NotPrincipal"} else value
-            for name, value in statement.items()
-        }
-        for statement in ([raw] if isinstance(raw, Mapping) else raw)
-    ]
-    return {**document, "Statement": statements[0] if isinstance(raw, Mapping) else statements}
+def _values_by_type(raw: object, place: str) -> dict[str, tuple[str, ...]]:
+    if not isinstance(raw, Mapping):
+        refuse(f'Invalid principal in policy: "{quoted(str(raw))}"', place)
+    values = {name: _strings(value, f"{place}.{name}") for name, value in raw.items()}
+    if not any(values.values()):
+        refuse("Missing required field Principal cannot be empty!", place)
+    for name in values:
+        if name not in _TYPES:
+            refuse(f'Invalid principal in policy: "{quoted(str(name))}"', place)
+    for value in values.get("Service", ()):
+        if not _SERVICE.fullmatch(value):
+            refuse(f'Invalid principal in policy: "SERVICE":"{quoted(value)}"', place)
+    return values
 
 
 def _strings(value: object, place: str) -> tuple[str, ...]:

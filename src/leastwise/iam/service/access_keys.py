@@ -11,6 +11,7 @@ from typing import Final
 from leastwise.iam import refusals
 from leastwise.iam.interface import AccessKey, Directory
 from leastwise.iam.last_used import LastUsed
+from leastwise.iam.refusals import Quota
 from leastwise.iam.sealing import NONCE_BYTES, Seal
 from leastwise.kernel import ids
 
@@ -47,8 +48,8 @@ class AccessKeys:
 
     async def create(self, account_id: str, user_name: str | None, *, now_ms: int) -> NewAccessKey:
         """The user must exist. Raises: errors.LimitExceeded."""
-        if len(await self._directory.access_keys(account_id, user_name)) >= refusals.ACCESS_KEYS_PER_USER:
-            raise refusals.quota("AccessKeysPerUser", refusals.ACCESS_KEYS_PER_USER)
+        if len(await self._directory.access_keys(account_id, user_name)) >= Quota.ACCESS_KEYS.limit:
+            raise refusals.exceeded(Quota.ACCESS_KEYS)
         access_key_id, secret = new_access_key_id("AKIA"), new_secret()
         key = AccessKey(
             access_key_id=access_key_id,

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from leastwise.iam import names, refusals
+from leastwise.iam import documents, names, refusals
 from leastwise.iam.interface import Directory, IdentityKind, IdentityRef, InlinePolicy, ManagedPolicy
-from leastwise.iam.service import documents
 
 
 class Grants:
@@ -53,9 +52,9 @@ class Grants:
         attached = {policy.arn for policy in await self._directory.attached_policies(owner)}
         if policy_arn in attached:
             return
-        if len(attached) >= refusals.ATTACHED_POLICIES:
-            per = "PoliciesPerUser" if owner.kind is IdentityKind.USER else "PoliciesPerRole"
-            raise refusals.quota(per, refusals.ATTACHED_POLICIES)
+        quota = refusals.ATTACHMENTS[owner.kind]
+        if len(attached) >= quota.limit:
+            raise refusals.exceeded(quota)
         await self._directory.attach_policy(owner, policy_arn)
         self._changed()
 
@@ -121,9 +120,9 @@ class Grants:
     async def check_none_left(self, owner: IdentityRef) -> None:
         """Raises: DeleteConflict."""
         if await self._directory.attached_policies(owner):
-            raise refusals.must_delete_first("detach all policies")
+            raise refusals.attached_policies_left()
         if await self._directory.inline_policies(owner):
-            raise refusals.must_delete_first("delete policies")
+            raise refusals.inline_policies_left()
 
     async def _usable(self, account_id: str, policy_arn: str) -> None:
         policy = await self._directory.managed_policy(policy_arn)

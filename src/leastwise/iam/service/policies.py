@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from leastwise.iam import names, refusals
+from leastwise.iam import documents, names, refusals
 from leastwise.iam.interface import Directory, ManagedPolicy, PolicyVersion
-from leastwise.iam.service import documents
+from leastwise.iam.refusals import Quota
 from leastwise.iam.service.grants import Grants
 from leastwise.kernel import errors, ids
 
@@ -38,8 +38,8 @@ class Policies:
         names.check_name("policyName", name, longest=names.MAX_POLICY_NAME)
         names.check_policy_path(path)
         _check_document(document)
-        if len(await self._directory.managed_policies(account_id, "/")) >= refusals.POLICIES_PER_ACCOUNT:
-            raise refusals.quota("PoliciesPerAccount", refusals.POLICIES_PER_ACCOUNT)
+        if len(await self._directory.managed_policies(account_id, "/")) >= Quota.POLICIES.limit:
+            raise refusals.exceeded(Quota.POLICIES)
         policy = ManagedPolicy(
             account_id=account_id,
             name=name,
@@ -166,8 +166,8 @@ class Policies:
 
 def _check_document(document: str) -> None:
     documents.check_identity(document)
-    if documents.counted_characters(document) > refusals.MANAGED_CHARACTERS:
-        raise refusals.quota("PolicySize", refusals.MANAGED_CHARACTERS)
+    if documents.counted_characters(document) > Quota.POLICY_SIZE.limit:
+        raise refusals.exceeded(Quota.POLICY_SIZE)
 
 
 def _with_default(policy: ManagedPolicy, version_id: str) -> ManagedPolicy:

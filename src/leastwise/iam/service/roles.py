@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from leastwise.iam import names, refusals
+from leastwise.iam import documents, names, refusals
 from leastwise.iam.interface import Directory, IdentityKind, IdentityRef, Role
-from leastwise.iam.service import documents
+from leastwise.iam.refusals import Quota
 from leastwise.iam.service.grants import Grants
 from leastwise.iam.service.trusting import Trusting
 from leastwise.kernel import errors, ids
@@ -43,8 +43,8 @@ class Roles:
         await self._check_trust(trust_policy)
         if boundary_arn is not None:
             await self._grants.check_boundary(account_id, boundary_arn)
-        if len(await self._directory.roles(account_id, "/")) >= refusals.ROLES_PER_ACCOUNT:
-            raise refusals.quota("RolesPerAccount", refusals.ROLES_PER_ACCOUNT)
+        if len(await self._directory.roles(account_id, "/")) >= Quota.ROLES.limit:
+            raise refusals.exceeded(Quota.ROLES)
         role = Role(
             account_id=account_id,
             name=name,
@@ -126,6 +126,6 @@ class Roles:
 
     async def _check_trust(self, text: str) -> None:
         document = documents.check_trust(text)
-        if documents.counted_characters(text) > refusals.TRUST_CHARACTERS:
-            raise refusals.quota("ACLSizePerRole", refusals.TRUST_CHARACTERS)
+        if documents.counted_characters(text) > Quota.TRUST_SIZE.limit:
+            raise refusals.exceeded(Quota.TRUST_SIZE)
         await self._trusting.check_principals(document)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from leastwise.iam import names, refusals
 from leastwise.iam.interface import Directory, IdentityKind, IdentityRef, User
+from leastwise.iam.refusals import Quota
 from leastwise.iam.service.grants import Grants
 from leastwise.iam.service.trusting import Trusting
 from leastwise.kernel import errors, ids
@@ -45,8 +46,8 @@ class Users:
         names.check_identity_path(path)
         if boundary_arn is not None:
             await self._grants.check_boundary(account_id, boundary_arn)
-        if len(await self._directory.users(account_id, "/")) >= refusals.USERS_PER_ACCOUNT:
-            raise refusals.quota("UsersPerAccount", refusals.USERS_PER_ACCOUNT)
+        if len(await self._directory.users(account_id, "/")) >= Quota.USERS.limit:
+            raise refusals.exceeded(Quota.USERS)
         user = User(
             account_id=account_id,
             name=name,
@@ -103,7 +104,7 @@ class Users:
         user = await self.get(account_id, name)
         await self._grants.check_none_left(IdentityRef(account_id=account_id, kind=IdentityKind.USER, name=user.name))
         if await self._directory.access_keys(account_id, user.name):
-            raise refusals.must_delete_first("delete access keys")
+            raise refusals.access_keys_left()
         await self._directory.remove_user(account_id, user.name)
         await self._trusting.identity_deleted(IdentityKind.USER, user.arn, unique_id=user.user_id)
         self._changed()

@@ -1,0 +1,196 @@
+"""The Python runtime of a sandbox: loads the handler, then answers one invocation after the other.
+
+Source: AWS Lambda, "Define Lambda function handler in Python", "Runtimes"; payloads as recorded on AWS.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import gc
+import importlib
+import json
+import os
+import random
+import site
+import socket
+import sys
+import time
+import types
+
+from leastwise.guest import python_errors, python_json, python_output, syscalls
+from leastwise.guest.confine import Layers
+from leastwise.guest.python_context import make_context
+from leastwise.guest.wire import (
+    ERROR,
+    HEADER,
+    INIT_DONE,
+    INIT_ERROR,
+    INVOKE,
+    RESPONSE_LIMIT,
+    RESULT,
+    SPECIALISE,
+    TOO_LARGE,
+    Frames,
+    unpack_invoke,
+)
+
+_WARM_MODULES = (
+    "base64", "collections", "contextlib", "copy", "csv", "datetime", "decimal", "email.utils", "enum", "functools",
+    "hashlib", "hmac", "http.client", "io", "json", "logging", "math", "operator", "os", "pathlib", "random", "re",
+    "shutil", "socket", "ssl", "string", "subprocess", "tempfile", "threading", "time", "traceback", "typing",
+    "urllib.parse", "urllib.request", "uuid", "zipfile",
+)  # fmt: skip
+
+
+def warm_up() -> None:
+    """In the fork server: imports and touches what every function needs, once for all of them."""
+    for name in _WARM_MODULES:
+        importlib.import_module(name)
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
+    sys.argv = ["/var/runtime/bootstrap.py"]
+    sys.flags  # noqa: B018 - touched on purpose
+    python_json.encode({"warm": [1.5, None, True, "é"]}, ascii_only=True)
+    python_errors.warm_up()
+
+
+def serve(connection: socket.socket, layers: Layers) -> int:
+    """The life of one environment. Returns the exit status of pid 1."""
+    frames = Frames(connection)
+    try:
+        kind, body, code_fd = _receive_with_fd(connection)
+        if kind != SPECIALISE:
+            return 70
+        request = json.loads(body)
+        layers.mount_code(code_fd, request["tmp_mib"])
+        layers.confine(data_limit=request["data_limit"])
+    except EOFError:
+        return 0
+    _become_a_function(request["variables"])
+    try:
+        return _Runtime(connection, frames, request["handler"]).run()
+    except EOFError:
+        return 0
+    except SystemExit as exit_request:
+        return _leave(exit_request)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _receive_with_fd(connection: socket.socket) -> tuple[int, bytes, int]:
+    """The first frame, with the descriptor that came along (-1 for none)."""
+    message, fds, _, _ = socket.recv_fds(connection, HEADER.size, 1)
+    if not message:
+        raise EOFError
+    kind, length = HEADER.unpack(message)
+    body = bytearray()
+    while len(body) < length:
+        more = connection.recv(length - len(body))
+        if not more:
+            raise EOFError
+        body += more
+    if fds:
+        os.set_inheritable(fds[0], False)
+    return kind, bytes(body), fds[0] if fds else -1
+
+
+def _become_a_function(variables: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
+    time.tzset()
+    # Python's own generator is reseeded by its at-fork hook; this one is told as well.
+    # SECURITY: children of one fork server must never draw the same random numbers.
+    random.seed(os.urandom(32))
+    if "_ssl" in sys.modules:
+        sys.modules["_ssl"].RAND_add(os.urandom(32), 32.0)
+    sys.path[:] = _search_path(sys.path)
+    for name in [name for name in sys.modules if name == "leastwise" or name.startswith("leastwise.")]:
+        del sys.modules[name]
+    # A fresh __main__: multiprocessing's "spawn" would run our own file again.
+    main = types.ModuleType("__main__")
+    main.__builtins__ = builtins  # type: ignore[attr-defined]
+    sys.modules["__main__"] = main
+    importlib.invalidate_caches()
+    gc.enable()
+
+
+def _search_path(interpreter_path: list[str]) -> list[str]:
+    """Source: Lambda, "Working with layers for Python", search order."""
+    version = "python%d.%d" % sys.version_info[:2]
+    layers = ["/opt/python/lib/%s/site-packages" % version, "/opt/python"]
+    return ["/var/task", *layers, "/var/runtime", *[path for path in interpreter_path if path.startswith("/var/lang") or path.startswith("/usr")]]
+
+
+def _leave(exit_request: SystemExit) -> int:
+    """What the interpreter does with an uncaught SystemExit."""
+    code = exit_request.code
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    if code is None:
+        status = 0
+    elif isinstance(code, int):
+        status = code & 0xFF
+    else:
+        print(code, file=sys.stderr)
+        status = 1
+    python_output.flush()
+    return status
+
+
+class _Runtime:
+    """One environment's handler and its wire."""
+
+    def __init__(self, connection: socket.socket, frames: Frames, handler: str) -> None:
+        self._send = connection.sendall
+        self._frames = frames
+        self._handler_name = handler
+        self._ascii_only = sys.version_info < (3, 12)  # Source: as the official runtime's marshaller of each version
+        self._log = python_output.install()
+        self._handler = None
+
+    def run(self) -> int:
+        try:
+            self._handler = python_errors.find_handler(self._handler_name)
+        except Exception:
+            error = python_errors.describe_init_failure(sys.exc_info())
+            self._log.error(error)
+            self._reply(INIT_ERROR, python_json.encode(error, ascii_only=self._ascii_only))
+            return 1
+        self._reply(INIT_DONE, b"")
+        next_frame = self._frames.next
+        while True:
+            kind, body = next_frame()
+            if kind != INVOKE:
+                return 70
+            self._answer(body)
+
+    def _answer(self, body: bytes) -> None:
+        deadline_ms, request_id, function_arn, trace_id, client_context, payload = unpack_invoke(body)
+        self._log.request_id = request_id
+        if trace_id:
+            os.environ["_X_AMZN_TRACE_ID"] = trace_id
+        else:
+            os.environ.pop("_X_AMZN_TRACE_ID", None)
+        try:
+            context = make_context(request_id, deadline_ms, function_arn, client_context)
+            event = python_errors.unmarshal(payload)
+            result = python_errors.marshal(self._handler(event, context), self._ascii_only)
+        except Exception:
+            error = python_errors.describe(sys.exc_info(), request_id)
+            self._log.error(error)
+            self._reply(ERROR, python_json.encode(error, ascii_only=self._ascii_only))
+            return
+        if len(result) > RESPONSE_LIMIT:
+            self._reply(TOO_LARGE, b"%d" % len(result))
+        else:
+            self._reply(RESULT, result)
+
+    def _reply(self, kind: int, body: bytes) -> None:
+        python_output.flush()
+        self._send(HEADER.pack(kind, len(body)) + body)
+
+

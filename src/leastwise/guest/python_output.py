@@ -1,0 +1,144 @@
+"""Where print and logging of a function go: one datagram per log event on the telemetry wire.
+
+A datagram arrives whole or not at all, so threads and forked children cannot tear each other's events. Programs that
+write to descriptors 1 and 2 themselves arrive through a pipe, line by line.
+
+Source: Lambda, "Log and monitor Python Lambda functions"; event formats as recorded on AWS.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+
+from leastwise.guest.wire import EVENT_LIMIT, TELEMETRY_FD
+
+_NO_BREAK_SPACE = "\u00a0"
+_streams = []  # type: list[_Stream]
+
+
+class _Telemetry:
+    """Sends events. Blocks while the gateway is behind: a flood slows down whoever makes it."""
+
+    def __init__(self) -> None:
+        self._send = socket.socket(fileno=TELEMETRY_FD).send
+
+    def event(self, text: bytes) -> None:
+        try:
+            for start in range(0, len(text), EVENT_LIMIT):
+                piece = text[start : start + EVENT_LIMIT]
+                self._send(piece if piece.endswith(b"\n") else piece + b"\n")
+        except OSError:
+            return  # the gateway is gone, and with it everybody who could read this
+
+
+class _Stream(io.RawIOBase):
+    """Standard output or error: splits into lines, one event each."""
+
+    def __init__(self, telemetry: _Telemetry, fd: int) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._fd = fd
+        self._rest = {}  # type: dict[int, bytes]
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def write(self, data) -> int:  # type: ignore[no-untyped-def,override]
+        text = bytes(data)
+        thread = threading.get_ident()
+        rest = self._rest.pop(thread, b"")
+        *lines, unfinished = (rest + text).split(b"\n")
+        for line in lines:
+            self._telemetry.event(line + b"\n")
+        if len(unfinished) > EVENT_LIMIT:
+            self._telemetry.event(unfinished)
+        elif unfinished:
+            self._rest[thread] = unfinished
+        return len(text)
+
+    def flush_rest(self) -> None:
+        """Ends unfinished lines."""
+        while self._rest:
+            _, rest = self._rest.popitem()
+            self._telemetry.event(rest + b"\n")
+
+
+class _Handler(logging.Handler):
+    """The root logger's handler."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            record.aws_request_id = self._log.request_id
+            text = self.format(record)
+        except Exception:
+            self.handleError(record)
+            return
+        self._log.telemetry.event(text.encode("utf-8", "backslashreplace"))
+
+
+class Log:
+    """The platform's side of an environment's log."""
+
+    def __init__(self) -> None:
+        self.request_id = ""
+        self.telemetry = _Telemetry()
+
+    def error(self, payload: dict) -> None:  # type: ignore[type-arg]
+        """An error payload as one event, lines joined by carriage returns, indented with no-break spaces."""
+        lines = ["[ERROR] %s: %s" % (payload["errorType"], payload["errorMessage"]), "Traceback (most recent call last):"]
+        if not payload["errorMessage"]:
+            lines[0] = "[ERROR] " + payload["errorType"]
+        for entry in payload["stackTrace"]:
+            for line in entry.splitlines():
+                text = line.lstrip(" ")
+                lines.append(_NO_BREAK_SPACE * (len(line) - len(text)) + text)
+        flush()
+        self.telemetry.event("\r".join(lines).encode("utf-8", "backslashreplace"))
+
+
+def install() -> Log:
+    """Takes over sys.stdout, sys.stderr and the root logger."""
+    log = Log()
+    streams = [_Stream(log.telemetry, 1), _Stream(log.telemetry, 2)]
+    _streams[:] = streams
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
+        for stream in streams
+    )
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+    logging.Formatter.converter = time.gmtime  # type: ignore[assignment]
+    handler = _Handler(log)
+    handler.setFormatter(
+        logging.Formatter(
+            "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S"
+        )
+    )
+    logging.getLogger().addHandler(handler)
+    # A forked child of the function keeps its parent's unfinished line out of its own output.
+    os.register_at_fork(after_in_child=_forget)
+    return log
+
+
+def flush() -> None:
+    """Ends unfinished lines of both streams, before a reply leaves."""
+    for stream in _streams:
+        if stream._rest:
+            stream.flush_rest()
+
+
+def _forget() -> None:
+    for stream in _streams:
+        stream._rest.clear()

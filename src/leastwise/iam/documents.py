@@ -1,0 +1,31 @@
+"""Policy documents at the door: well-formed, of the right kind, and how long IAM counts them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from leastwise.iam.interface import PolicyKind
+from leastwise.iam.policy.document import validate_document
+
+
+def check_identity(text: str) -> None:
+    """A document for an inline or managed policy. Raises: MalformedPolicy."""
+    validate_document(text, kind=PolicyKind.IDENTITY)
+
+
+def check_session(text: str) -> None:
+    """A session policy. Raises: MalformedPolicy."""
+    validate_document(text, kind=PolicyKind.SESSION)
+
+
+def check_trust(text: str) -> dict[str, Any]:
+    """A role's trust policy, parsed. Raises: MalformedPolicy."""
+    validate_document(text, kind=PolicyKind.TRUST)
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def counted_characters(text: str) -> int:
+    """The length that quotas look at. Source: IAM and AWS STS quotas: "IAM does not count white space"."""
+    return sum(map(len, text.split()))
