@@ -20,7 +20,9 @@ SESSION = f"arn:aws:sts::{HERE}:assumed-role/worker/s1"
 USER = f"arn:aws:iam::{HERE}:user/alice"
 
 PRINCIPALS = {
-    "user": Principal(kind=PrincipalKind.USER, account_id=HERE, arn=USER, unique_id="AIDA234567ABCDEFGHIJK", name="alice"),
+    "user": Principal(
+        kind=PrincipalKind.USER, account_id=HERE, arn=USER, unique_id="AIDA234567ABCDEFGHIJK", name="alice"
+    ),
     "session": Principal(
         kind=PrincipalKind.ROLE_SESSION,
         account_id=HERE,
@@ -212,11 +214,7 @@ def test_a_condition_block_holds_exactly_when_the_reference_model_says_so(block,
         "Version": version,
         "Statement": {"Effect": effect, "Action": "*", "Resource": "*", "Condition": block},
     }
-    try:
-        entries = parse_document(document, kind=PolicyKind.IDENTITY).statements[0].conditions
-    except Exception:
-        assume(variables)
-        raise
+    entries = parse_document(document, kind=PolicyKind.IDENTITY).statements[0].conditions
     test = compile_conditions(entries, variables=variables, allow=allow)
     expected = all(
         reference_model.condition_holds(operator, key.lower(), values, variables, effect, context)

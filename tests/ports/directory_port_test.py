@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from tests.ports.directory_memory import MemoryDirectory, MemoryTransactions
 
 from leastwise.iam.interface import (
     AccessKey,
@@ -30,23 +28,12 @@ from leastwise.storage.schema import metadata
 ACCOUNT = "111122223333"
 
 
-def memory_module():
-    name = "leastwise_tests_directory_memory"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("directory_memory.py"))
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
 @pytest.fixture(params=["memory", "sqlite"])
 async def kept(request, tmp_path):
     """(directory, transactions) of each adapter."""
     if request.param == "memory":
-        module = memory_module()
-        directory = module.MemoryDirectory()
-        yield directory, module.MemoryTransactions(directory)
+        directory = MemoryDirectory()
+        yield directory, MemoryTransactions(directory)
         return
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'directory.db'}")
     async with database.engine.begin() as connection:

@@ -64,17 +64,14 @@ def frame_header(header: Header) -> bytes:
 def read_header(line: bytes) -> Header | None:
     """A segment's first line taken apart; None when it is not one, or not exactly as it would be written."""
     fields = line.removesuffix(b"\n").split(b" ")
-    if len(fields) != _HEADER_FIELDS or len(fields[4]) != _DIGEST_HEX:
+    if len(fields) != _HEADER_FIELDS or not fields[1].isascii():
         return None
-    try:
-        header = Header(
-            installation_id=fields[1].decode("ascii"),
-            number=int(fields[2]),
-            first_sequence=int(fields[3]),
-            previous=bytes.fromhex(fields[4].decode("ascii")),
-        )
-    except ValueError:
+    number, first_sequence, previous = _number(fields[2]), _number(fields[3]), _raw(fields[4])
+    if number is None or first_sequence is None or previous is None:
         return None
+    header = Header(
+        installation_id=fields[1].decode("ascii"), number=number, first_sequence=first_sequence, previous=previous
+    )
     return header if frame_header(header) == line else None
 
 

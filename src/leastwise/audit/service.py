@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
@@ -23,6 +24,7 @@ from leastwise.audit.interface import (
 )
 from leastwise.audit.record import encode
 from leastwise.audit.recovery import EndOfLog, find_end, segments_from
+from leastwise.kernel import errors
 from leastwise.kernel.clock import Clock
 from leastwise.kernel.transactions import Transactions
 from leastwise.kernel.units import MIB
@@ -48,7 +50,7 @@ class Ledger:
         heads: positions remembered in the database.
         transactions: the database's units of work.
         clock: for heads.
-        installation_id: goes into the genesis digest: logs of two installations cannot be exchanged. No blanks.
+        installation_id: goes into the genesis digest: logs of two installations cannot be exchanged. Letters, digits and dashes.
         segment_bytes: size at which a new segment is started.
         commit_interval_ms: longest time between a record and its group commit.
         head_interval_ms: longest time between a record and a head that covers it.
@@ -67,6 +69,9 @@ class Ledger:
         commit_interval_ms: int = 50,
         head_interval_ms: int = 5_000,
     ) -> None:
+        if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", installation_id) is None:
+            message = f"installation id {installation_id!r}"
+            raise errors.Bug(message)
         self._store = store
         self._outbox = outbox
         self._heads = heads

@@ -52,9 +52,6 @@ def build(directory: Path, *, handler: str, runtime: str, without: tuple[Path, .
     Raises:
         CommandError: the handler is not in it, requirements cannot be installed, or it is too large.
     """
-    if not directory.is_dir():
-        message = f"not a directory: {directory}"
-        raise CommandError(message)
     own = select_files(directory, patterns=(*NEVER_PACKED, *read_ignore(directory)), without=without)
     for entry in own[:_FILES_SHOWN]:
         printer.note(f"  {entry.name}")
@@ -126,6 +123,9 @@ def deploy(
     description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="What it does.")] = None,
 ) -> None:
     """Creates a function from a directory, or updates it. Secrets belong in --env-file or --env NAME, not in --env K=V."""
+    if not directory.is_dir():
+        message = f"not a directory: {directory}"
+        raise CommandError(message)
     function = name or directory.resolve().name
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", function):
         message = f"not a name for a function: {function} (letters, digits, - and _; --name says another one)"

@@ -28,7 +28,7 @@ _OVERLAP_MS: Final = 10_000
 def logs(
     options: Options,
     printer: Printer,
-    name: Annotated[str, typer.Argument(help="Name of the function.", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="Name or ARN of the function.", metavar="NAME")],
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more, until interrupted.")] = False,
     since: Annotated[
@@ -41,7 +41,7 @@ def logs(
     """Shows what a function printed."""
     start_ms = parse_since(since, now_ms=time.time_ns() // 1_000_000)
     client = Session(options, printer).client("logs")
-    wanted: dict[str, Any] = {"logGroupName": f"/aws/lambda/{name}"}
+    wanted: dict[str, Any] = {"logGroupName": log_group(name)}
     if filter_pattern is not None:
         wanted["filterPattern"] = filter_pattern
 
@@ -56,6 +56,12 @@ def logs(
     events = follow_events(fetch, start_ms, pause=lambda: time.sleep(_POLL_S)) if follow else fetch(start_ms)
     for event in events:
         printer.text(render(event, as_json=options.json))
+
+
+def log_group(function: str) -> str:
+    """The log group of a function, by its name or ARN (the seventh segment is the name, an eighth the qualifier)."""
+    segments = function.split(":")
+    return f"/aws/lambda/{segments[6] if len(segments) in (7, 8) else function}"
 
 
 def follow_events(

@@ -68,7 +68,9 @@ EndpointOption = Annotated[
     str | None, typer.Option("--endpoint-url", metavar="URL", help="Where the platform listens; from the profile.")
 ]
 RegionOption = Annotated[str | None, typer.Option("--region", metavar="NAME", help="Region; from the profile.")]
-DebugOption = Annotated[bool | None, typer.Option("--debug", envvar="LEASTWISE_DEBUG", help="Show the traceback of an error.")]
+DebugOption = Annotated[
+    bool | None, typer.Option("--debug", envvar="LEASTWISE_DEBUG", help="Show the traceback of an error.")
+]
 
 
 def remember(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _PIPE_WIDTH: Final = 500
@@ -61,14 +62,13 @@ class Printer:
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        console = _console(sys.stdout)
-        table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
+        table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
         for index, column in enumerate(columns):
             numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
             table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*(Text(printable(str(cell))) for cell in row))
-        console.print(table)
+        self._put(table)
 
     def record(self, pairs: Mapping[str, object], *, value: Any) -> None:
         """Shows one thing, a line for each of its properties, or `value` as JSON."""
@@ -83,7 +83,7 @@ class Printer:
         table.add_column(overflow="fold")
         for name, shown in pairs.items():
             table.add_row(Text(name), Text(printable(str(shown))))
-        _console(sys.stdout).print(table)
+        self._put(table)
 
     def json(self, value: Any) -> None:
         """A value for scripts."""
@@ -117,6 +117,16 @@ class Printer:
             return
         with _console(sys.stderr).status(what):
             yield
+
+    @staticmethod
+    def _put(table: Table) -> None:
+        console = _console(sys.stdout)
+        if console.is_terminal:
+            console.print(table)
+            return
+        with console.capture() as captured:
+            console.print(table)
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
     @staticmethod
     def _styled(label: str, text: str, *, style: str) -> None:

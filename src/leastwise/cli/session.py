@@ -31,6 +31,7 @@ class Target:
         profile: None when the keys come from the environment.
         config_file: AWS shared config file, None for the usual one.
         credentials_file: AWS shared credentials file, None for the usual one.
+        ca_bundle: certificates to trust, None for the usual ones.
     """
 
     endpoint_url: str
@@ -38,6 +39,7 @@ class Target:
     profile: str | None
     config_file: Path | None
     credentials_file: Path | None
+    ca_bundle: str | None
 
 
 def choose_target(options: Options, environ: Mapping[str, str]) -> Target:
@@ -79,6 +81,7 @@ def choose_target(options: Options, environ: Mapping[str, str]) -> Target:
         profile=profile,
         config_file=options.data_dir / "config" if in_data_dir else None,
         credentials_file=options.data_dir / "credentials" if in_data_dir else None,
+        ca_bundle=environ.get("AWS_CA_BUNDLE") or settings.get("ca_bundle"),
     )
 
 
@@ -148,10 +151,6 @@ class Session:
             raise NoCredentialsError
         return found.get_frozen_credentials()
 
-    def ca_bundle(self) -> str | bool:
-        """The certificates to trust, for `verify=`: AWS_CA_BUNDLE, the profile's, else the usual ones."""
-        return self._boto3()._session.get_config_variable("ca_bundle") or True  # noqa: SLF001 - boto3 has no other way
-
     def _client(self, service: str, *, read_timeout: int, total_max_attempts: int) -> Any:
         from botocore.config import Config  # noqa: PLC0415 - a quick start matters more
 
@@ -159,6 +158,7 @@ class Session:
             service,
             endpoint_url=self.target.endpoint_url,
             region_name=self.target.region,
+            verify=self.target.ca_bundle,
             config=Config(
                 connect_timeout=5,
                 read_timeout=read_timeout,

@@ -81,7 +81,7 @@ def signed_get(session: Session, path: str, parameters: Mapping[str, str]) -> An
     query = urlencode(sorted(parameters.items()), quote_via=quote)
     request = AWSRequest(method="GET", url=f"{session.target.endpoint_url.rstrip('/')}{path}?{query}")
     SigV4Auth(session.credentials(), SERVICE, session.target.region).add_auth(request)
-    response = URLLib3Session(verify=session.ca_bundle(), timeout=(5, 60)).send(request.prepare())
+    response = URLLib3Session(verify=session.target.ca_bundle or True, timeout=(5, 60)).send(request.prepare())
     try:
         body = json.loads(response.content)
     except ValueError:

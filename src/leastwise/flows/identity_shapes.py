@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from leastwise.flows.interface import Parameters
 from leastwise.flows.pages import cut_page
-from leastwise.iam.interface import AccessKey, IdentityKind, ManagedPolicy, PolicyVersion, Role, User
+from leastwise.iam.interface import AccessKey, IdentityKind, ManagedPolicy, PolicyVersion, Role, Tag, User
 
 Item = TypeVar("Item")
 
@@ -28,6 +28,11 @@ def instant(epoch_ms: int) -> datetime:
 
 def encoded(document: str) -> str:
     return quote(document, safe="")
+
+
+def tags_of(parameters: Parameters) -> tuple[Tag, ...]:
+    """The input member `Tags`, empty when it is absent."""
+    return tuple(Tag(key=tag["Key"], value=tag.get("Value", "")) for tag in parameters.get("Tags") or ())
 
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

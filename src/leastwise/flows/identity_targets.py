@@ -7,10 +7,9 @@ Source: Service Authorization Reference, "Actions, resources, and condition keys
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from leastwise.flows.identity_shapes import NAME_MEMBER
-from leastwise.flows.interface import Parameters, Scene, Target
+from leastwise.flows.interface import Demand, Parameters, Scene, Target
 from leastwise.iam.interface import ContextValue, IdentityKind, IdentityRef, PrincipalKind, Role, User
 from leastwise.kernel import errors
 
@@ -77,9 +76,7 @@ def named(kind: IdentityKind, supply: Callable[[Parameters], Context] | None = N
         target = _identity(scene, kind, name, await find(scene, kind, name))
         if supply is None:
             return target
-        return Target(
-            arn=target.arn, account_id=target.account_id, context={**target.context, **supply(parameters)}
-        )
+        return Target(arn=target.arn, account_id=target.account_id, context={**target.context, **supply(parameters)})
 
     return resolve
 
@@ -125,6 +122,18 @@ def acting_user_name(scene: Scene, parameters: Parameters) -> str | None:
     return scene.principal.name
 
 
+async def moved_user(scene: Scene, parameters: Parameters) -> tuple[Demand, ...]:
+    """UpdateUser needs its permission on the new name too.
+
+    SECURITY: otherwise who may rename one user could give it the name, and with it the permissions, of a pattern.
+    """
+    found = await find(scene, IdentityKind.USER, str(parameters["UserName"]))
+    path = parameters.get("NewPath", "/" if found is None else found.path)
+    name = parameters.get("NewUserName", parameters["UserName"] if found is None else found.name)
+    target = Target(arn=f"arn:aws:iam::{scene.account_id}:user{path}{name}", account_id=scene.account_id)
+    return (Demand(action="iam:UpdateUser", target=target),)
+
+
 async def acting_user(scene: Scene, parameters: Parameters) -> Target:
     name = acting_user_name(scene, parameters)
     if name is None:
@@ -161,7 +170,3 @@ def policy_arn(parameters: Parameters) -> Context:
 
 def requested_boundary(parameters: Parameters) -> Context:
     return boundary(parameters.get("PermissionsBoundary"))
-
-
-def required(parameters: Parameters, member: str) -> Any:
-    return parameters[member]

@@ -7,8 +7,7 @@ from typing import Final
 from leastwise.flows import identity_shapes as shapes
 from leastwise.flows import identity_targets as targets
 from leastwise.flows.interface import Operation, Parameters, Scene, Target
-from leastwise.iam.interface import IdentityKind, PrincipalKind
-from leastwise.iam.names import read_tags
+from leastwise.iam.interface import IdentityKind
 from leastwise.kernel.events import Access
 
 _USER: Final = IdentityKind.USER
@@ -19,7 +18,7 @@ async def _create_user(scene: Scene, parameters: Parameters) -> Parameters:
         scene.account_id,
         parameters["UserName"],
         path=parameters.get("Path", "/"),
-        tags=read_tags(parameters.get("Tags", ())),
+        tags=shapes.tags_of(parameters),
         boundary_arn=parameters.get("PermissionsBoundary"),
         now_ms=scene.now_ms,
     )
@@ -64,7 +63,7 @@ async def _delete_user(scene: Scene, parameters: Parameters) -> Parameters:
 
 
 async def _tag_user(scene: Scene, parameters: Parameters) -> Parameters:
-    await scene.services.identities.users.tag(scene.account_id, parameters["UserName"], read_tags(parameters["Tags"]))
+    await scene.services.identities.users.tag(scene.account_id, parameters["UserName"], shapes.tags_of(parameters))
     return {}
 
 

@@ -134,11 +134,9 @@ async def run_queued(performer: Performer, event: QueuedEvent, *, now_ms: int, r
             source=Source(ip=QUEUE_SERVICE, user_agent=QUEUE_SERVICE, tls=True, received_at_ms=now_ms),
         )
     )
+    function = await performer.services.catalog.get(event.account_id, event.function_name)
     return Attempt(
-        ending=_ending(outcome),
-        reserved_concurrency=await performer.services.catalog.reserved_concurrency(
-            event.account_id, event.function_name
-        ),
+        ending=_ending(outcome), reserved_concurrency=None if function is None else function.reserved_concurrency
     )
 
 

@@ -4,12 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
-from leastwise.flows import invoke, read_logs, report_usage
+from leastwise.flows import (
+    deploy,
+    function_concurrency,
+    function_policy,
+    function_reading,
+    function_tags,
+    identity_grants,
+    identity_policies,
+    identity_report,
+    identity_roles,
+    identity_sessions,
+    identity_users,
+    invoke,
+    read_logs,
+    report_usage,
+    write_logs,
+)
 from leastwise.flows.interface import Operation
 from leastwise.kernel import errors
 
-_MODULES = (invoke, read_logs, report_usage)
+_ROWS: Final[tuple[tuple[Operation, ...], ...]] = (
+    # lambda
+    invoke.OPERATIONS,
+    deploy.OPERATIONS,
+    function_reading.OPERATIONS,
+    function_policy.OPERATIONS,
+    function_concurrency.OPERATIONS,
+    function_tags.OPERATIONS,
+    # iam, sts
+    identity_users.OPERATIONS,
+    identity_roles.OPERATIONS,
+    identity_policies.OPERATIONS,
+    identity_grants.OPERATIONS,
+    identity_report.OPERATIONS,
+    identity_sessions.OPERATIONS,
+    # logs
+    read_logs.OPERATIONS,
+    write_logs.OPERATIONS,
+    # our own
+    report_usage.OPERATIONS,
+)
 
 
 def operations_table() -> Mapping[tuple[str, str], Operation]:
@@ -19,8 +56,8 @@ def operations_table() -> Mapping[tuple[str, str], Operation]:
         errors.Bug: an operation has two rows.
     """
     table: dict[tuple[str, str], Operation] = {}
-    for module in _MODULES:
-        for row in module.OPERATIONS:
+    for rows in _ROWS:
+        for row in rows:
             if (row.service, row.name) in table:
                 message = f"{row.service}:{row.name} has two rows"
                 raise errors.Bug(message)

@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 def cut_page(
-    items: Sequence[Item], *, key: Callable[[Item], str], marker: str | None, limit: int
+    items: Sequence[Item], *, key: Callable[[Item], str], marker: str | None, limit: int, descending: bool = False
 ) -> tuple[Sequence[Item], str | None]:
     """One page of `items`, which must be sorted by `key`.
 
@@ -22,6 +22,7 @@ def cut_page(
         key: what identifies an item within the list.
         marker: as given out with the last page; None for the first.
         limit: most items on the page, at least 1.
+        descending: `items` are sorted the other way round.
 
     Returns:
         the page, and the marker of the next one (None when this is the last).
@@ -32,7 +33,8 @@ def cut_page(
     start = 0
     if marker is not None:
         last = _open_marker(marker)
-        start = next((at for at, item in enumerate(items) if key(item) > last), len(items))
+        behind = (lambda item: key(item) < last) if descending else (lambda item: key(item) > last)
+        start = next((at for at, item in enumerate(items) if behind(item)), len(items))
     page = items[start : start + limit]
     if start + limit < len(items):
         return page, base64.urlsafe_b64encode(key(page[-1]).encode()).decode()

@@ -54,7 +54,7 @@ class Performer:
         home_account: str,
         error_words: ErrorWords,
     ) -> None:
-        self._table = table
+        self.table = table
         self.services = services
         self._gate = gate
         self._trail = trail
@@ -82,7 +82,7 @@ class Performer:
     async def _steps(self, call: Call, progress: _Progress) -> Parameters:
         # 1. Who is it?
         principal = progress.principal = await self._gate.authenticate(call.proof, now_ms=progress.now_ms)
-        operation = progress.operation = self._table.get((call.service, call.operation))
+        operation = progress.operation = self.table.get((call.service, call.operation))
         if operation is None:
             message = f"The operation {call.service}:{call.operation} is not implemented by Leastwise."
             raise errors.NotImplementedHere(message)
@@ -135,7 +135,12 @@ class Performer:
             resource=target.arn,
             resource_account_id=target.account_id,
             context=self._gate.context(
-                principal, call.source, now_ms=progress.now_ms, region=progress.region, extra=target.context
+                principal,
+                call.source,
+                now_ms=progress.now_ms,
+                region=progress.region,
+                extra=target.context,
+                resource_account_id=target.account_id,
             ),
         )
         decision = await self._gate.authorize(request, resource_policy=target.policy)

@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NoReturn
 
 from leastwise.functions.interface import InvalidPackage
@@ -102,7 +103,7 @@ def read_members(zip_file: bytes) -> tuple[Member, ...]:
     extents.append((start, end_at))
     extents.sort()
     # SECURITY: members that share bytes make a small zip unpack to petabytes ("a better zip bomb", Fifield 2019).
-    if any(ends > begins for (_, ends), (begins, _) in zip(extents, extents[1:], strict=False)):
+    if any(ends > begins for (_, ends), (begins, _) in pairwise(extents)):
         refuse("members overlap")
     return tuple(members)
 

@@ -1,7 +1,8 @@
 """The launcher: from a process of the gateway to a fork server inside the minimal root.
 
-`python -I -S launch.py`, with the control socket at descriptor 3 and, for an ordinary user, the mounter's at 4.
+`python -I -S launch.py CONTROL MOUNTER`, the numbers of two inherited sockets.
 
+    0. lay them out as descriptors 3 and 4, close the rest
     1. read the request (peek; the fork server reads it again)
     2. ordinary user: enter a user namespace as its root, and leave the mounter behind
     3. enter a mount and host name namespace, build the root, pivot into it
@@ -20,6 +21,7 @@ if __name__ == "__main__":  # a script in isolated mode knows no package; see zy
     _package.__path__ = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
     sys.modules["leastwise"] = _package
 
+import fcntl
 import json
 import socket
 
@@ -32,12 +34,14 @@ _ENVIRONMENT = {"LANG": "en_US.UTF-8", "TZ": "UTC", "LD_LIBRARY_PATH": _LIBRARY_
 
 
 def main() -> None:
+    _lay_out(int(sys.argv[1]), int(sys.argv[2]))
     control = socket.socket(fileno=CONTROL_FD)
     request = json.loads(control.recv(LAUNCH_LIMIT, socket.MSG_PEEK))
     privileged = bool(request["privileged"])
     if privileged:
         # SECURITY: supplementary groups of root (disk, docker, ...) would open files to every environment.
         syscalls.setgroups_none()
+        os.close(MOUNTER_FD)
         syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
     else:
         _enter_user_namespace()
@@ -52,6 +56,14 @@ def main() -> None:
     interpreter = request["interpreter"]
     # SECURITY: argv and environment show in /proc/1 of every sandbox; there is nothing in them.
     os.execve(interpreter, [interpreter, "-s", GUEST_INSIDE + "/leastwise/guest/zygote.py"], _ENVIRONMENT)
+
+
+def _lay_out(control: int, helper: int) -> None:
+    above = [fcntl.fcntl(fd, fcntl.F_DUPFD, MOUNTER_FD + 1) for fd in (control, helper)]
+    os.dup2(above[0], CONTROL_FD)
+    os.dup2(above[1], MOUNTER_FD)
+    # SECURITY: whatever else was inherited must not reach the fork server, and through it every sandbox.
+    syscalls.close_range(MOUNTER_FD + 1, 0x7FFFFFFF)
 
 
 def _enter_user_namespace() -> None:
@@ -82,6 +94,7 @@ def _leave_mounter_behind() -> None:
     """
     if os.fork():
         os.close(MOUNTER_FD)
+        syscalls.unshare(syscalls.CLONE_NEWNS)  # from here on the two see different mounts
         return
     from leastwise.guest import mounter
 

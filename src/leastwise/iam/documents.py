@@ -1,4 +1,4 @@
-"""Policy documents at the door: well-formed, of the right kind, and how long IAM counts them."""
+"""Policy documents at the door: well-formed, and of the right kind."""
 
 from __future__ import annotations
 
@@ -24,8 +24,3 @@ def check_trust(text: str) -> dict[str, Any]:
     validate_document(text, kind=PolicyKind.TRUST)
     document: dict[str, Any] = json.loads(text)
     return document
-
-
-def counted_characters(text: str) -> int:
-    """The length that quotas look at. Source: IAM and AWS STS quotas: "IAM does not count white space"."""
-    return sum(map(len, text.split()))

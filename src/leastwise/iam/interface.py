@@ -309,7 +309,14 @@ class Gate(Protocol):
         ...
 
     def context(
-        self, principal: Principal, source: Source, *, now_ms: int, region: str, extra: Mapping[str, ContextValue]
+        self,
+        principal: Principal,
+        source: Source,
+        *,
+        now_ms: int,
+        region: str,
+        extra: Mapping[str, ContextValue],
+        resource_account_id: str | None = None,
     ) -> Mapping[str, ContextValue]:
         """The global condition keys of a call, with those that the operation and its target supply (`extra`)."""
         ...

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from leastwise.iam.interface import AccessKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +12,10 @@ class Use:
     at_ms: int
     service: str
     region: str
+
+    def on(self, key: AccessKey) -> AccessKey:
+        """The key with this use."""
+        return replace(key, last_used_at_ms=self.at_ms, last_used_service=self.service, last_used_region=self.region)
 
 
 class LastUsed:

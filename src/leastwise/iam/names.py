@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from leastwise.iam import refusals
-from leastwise.iam.interface import IdentityKind
+from leastwise.iam.interface import IdentityKind, Tag
 from leastwise.kernel import errors
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_+=,.@-]+")
@@ -96,8 +96,8 @@ def role_in_arn(arn: str) -> tuple[str, str] | None:
     return None
 
 
-def read_tags(given: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The tags of an input (`[{"Key": ..., "Value": ...}]`).
+def read_tags(given: Iterable[Tag]) -> dict[str, str]:
+    """The tags of an input.
 
     Raises:
         InvalidInput: a key twice (keys differ regardless of case), a reserved key, or characters AWS refuses.
@@ -105,7 +105,7 @@ def read_tags(given: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     tags: dict[str, str] = {}
     seen: set[str] = set()
     for tag in given:
-        key, value = str(tag["Key"]), str(tag.get("Value", ""))
+        key, value = tag.key, tag.value
         if key.lower() in seen:
             raise refusals.duplicate_tags()
         if key.lower().startswith("aws:"):

@@ -29,8 +29,6 @@ class Quota(Enum):
     POLICIES = ("PoliciesPerAccount", 1500)
     USER_ATTACHMENTS = ("PoliciesPerUser", 10)
     ROLE_ATTACHMENTS = ("PoliciesPerRole", 10)
-    POLICY_SIZE = ("PolicySize", 6144)
-    TRUST_SIZE = ("ACLSizePerRole", 2048)
     SESSION_POLICIES = ("PolicyArns", 10)
 
     @property
@@ -39,7 +37,6 @@ class Quota(Enum):
 
 
 POLICY_VERSIONS: Final = 5
-INLINE_CHARACTERS: Final = {IdentityKind.USER: 2048, IdentityKind.ROLE: 10240}
 ATTACHMENTS: Final = {IdentityKind.USER: Quota.USER_ATTACHMENTS, IdentityKind.ROLE: Quota.ROLE_ATTACHMENTS}
 
 _TITLE: Final = {IdentityKind.USER: "User", IdentityKind.ROLE: "Role"}
@@ -84,11 +81,6 @@ def policy_exists(name: str) -> EntityAlreadyExists:
 def exceeded(quota: Quota) -> errors.LimitExceeded:
     name, limit = quota.value
     return errors.LimitExceeded(f"Cannot exceed quota for {name}: {limit}")
-
-
-def inline_too_long(kind: IdentityKind, name: str) -> errors.LimitExceeded:
-    limit = INLINE_CHARACTERS[kind]
-    return errors.LimitExceeded(f"Maximum policy size of {limit} bytes exceeded for {kind.value} {name}")
 
 
 def too_many_versions() -> errors.LimitExceeded:

@@ -98,12 +98,15 @@ def read_token(text: str, seal: Seal, *, key_id: str) -> Claims:
     return claims
 
 
-def principal_of(claims: Claims, *, arn: str, identity_tags: Mapping[str, str], policies: tuple[str, ...]) -> Principal:
+def principal_of(
+    claims: Claims, *, arn: str, name: str, identity_tags: Mapping[str, str], policies: tuple[str, ...]
+) -> Principal:
     """Who a session is.
 
     Args:
         claims: of the token.
         arn: of the role or user as it is now, or of root.
+        name: of the role or user as it is now; empty for root.
         identity_tags: of the role or user as it is now; a session tag of the same key goes before.
         policies: every session policy as JSON text, managed ones included.
     """
@@ -112,10 +115,10 @@ def principal_of(claims: Claims, *, arn: str, identity_tags: Mapping[str, str], 
     return Principal(
         kind=kind,
         account_id=claims.account_id,
-        arn=names.session_arn(claims.account_id, claims.name, str(claims.session_name)) if session else arn,
+        arn=names.session_arn(claims.account_id, name, str(claims.session_name)) if session else arn,
         role_arn=arn if session else None,
         unique_id=f"{claims.unique_id}:{claims.session_name}" if session else claims.unique_id,
-        name=claims.name,
+        name=name,
         session_name=claims.session_name,
         tags=names.overlay_tags(identity_tags, claims.tags) if claims.tags else dict(identity_tags),
         access_key_id=claims.key_id,

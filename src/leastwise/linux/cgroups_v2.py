@@ -26,26 +26,34 @@ def open_v2(name: str, root: Path, proc: Path) -> CgroupsV2:
     if not (root / "cgroup.controllers").exists():
         message = "cgroup v2 is not mounted"
         raise OSError(message)
-    parent = root / own_groups(proc).get("", "/").lstrip("/")
-    if parent.name == _GATEWAY and parent.parent.name == name:
-        parent = parent.parent.parent  # the platform moved itself there before
+    own = root / own_groups(proc).get("", "/").lstrip("/")
+    if own.name == _GATEWAY and own.parent.name == name:
+        own = own.parent.parent  # the platform moved itself there before
+    reasons = []
+    for parent in dict.fromkeys((own, root)):
+        try:
+            return _open_below(parent, name, move=parent != root)
+        except OSError as error:
+            reasons.append(str(error))
+    message = f"cgroup v2 is not delegated: {'; '.join(reasons)}"
+    raise OSError(message)
+
+
+def _open_below(parent: Path, name: str, *, move: bool) -> CgroupsV2:
     available = set((parent / "cgroup.controllers").read_text().split())
     if not available >= _NEEDED:
-        message = f"cgroup v2: no {' and no '.join(sorted(_NEEDED - available))} controller in {parent}"
+        message = f"no {' and no '.join(sorted(_NEEDED - available))} controller in {parent}"
         raise OSError(message)
     base = parent / name
     enable = " ".join(f"+{controller}" for controller in _WANTED if controller in available)
-    try:
-        base.mkdir(exist_ok=True)
+    base.mkdir(exist_ok=True)
+    if move:
+        # A group with processes cannot hand controllers down: the platform moves into a leaf of its own.
         gateway = base / _GATEWAY
         gateway.mkdir(exist_ok=True)
-        # A group with processes cannot hand controllers down: the platform moves into a leaf of its own.
         write(gateway / "cgroup.procs", "0")
-        write(parent / "cgroup.subtree_control", enable)
-        write(base / "cgroup.subtree_control", enable)
-    except OSError as error:
-        message = f"cgroup v2 is not delegated: {error}"
-        raise OSError(message) from error
+    write(parent / "cgroup.subtree_control", enable)
+    write(base / "cgroup.subtree_control", enable)
     missing = [controller for controller in _WANTED if controller not in available]
     return CgroupsV2(base, ", ".join(f"no {controller} controller" for controller in missing))
 

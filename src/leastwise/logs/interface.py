@@ -70,6 +70,11 @@ class LogWriter(Protocol):
 class LogReader(Protocol):
     """Reading back. Missing groups and streams raise `kernel.errors.NotFound` in AWS's words."""
 
+    @property
+    def region(self) -> str:
+        """The region in which all groups are. There are none in others."""
+        ...
+
     def groups(self, account_id: str, *, prefix: str) -> tuple[LogGroup, ...]: ...
 
     def streams(self, account_id: str, group: str, *, prefix: str) -> tuple[LogStream, ...]: ...

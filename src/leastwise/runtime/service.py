@@ -228,8 +228,11 @@ class Runtime:
             self._running -= 1
             if not reserved:
                 self._unreserved_running[account_id] -= 1
-            if self._closing and self._running == 0:
-                self._drained.set()
+            self._tell_when_drained()
+
+    def _tell_when_drained(self) -> None:
+        if self._closing and self._running == 0:
+            self._drained.set()
 
     def _admit(self, function: Function) -> _Fleet:
         key = (function.account_id, function.name)

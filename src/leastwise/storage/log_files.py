@@ -82,11 +82,13 @@ class LogFiles:
 
     Args:
         directory: of all logs.
+        region: the installation's.
         group_bytes: most that one group keeps on disk.
     """
 
-    def __init__(self, directory: Path, *, group_bytes: int = 64 * MIB) -> None:
+    def __init__(self, directory: Path, *, region: str, group_bytes: int = 64 * MIB) -> None:
         self._directory = directory
+        self._region = region
         self._group_bytes = group_bytes
         self._segment_bytes = max(group_bytes // _SEGMENTS_PER_GROUP, 4 * KIB)
         self._buffer_lock = threading.Lock()
@@ -98,6 +100,10 @@ class LogFiles:
         self._dropped: dict[_Key, int] = {}
         self._contents_lock = threading.Lock()
         self._contents: OrderedDict[Path, Contents] = OrderedDict()
+
+    @property
+    def region(self) -> str:
+        return self._region
 
     def write(
         self, account_id: str, group: str, stream: str, lines: Sequence[tuple[int, str]], *, ingested_ms: int

@@ -84,7 +84,7 @@ class DataDirectory:
                     continue
                 target = building.joinpath(*file.parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(distribution.locate_file(file), target)
+                shutil.copyfile(str(distribution.locate_file(file)), target)
         for directory, _, files in os.walk(building):
             Path(directory).chmod(0o755)
             for file_name in files:
@@ -111,7 +111,9 @@ class DataDirectory:
         file = self.path / name
         if not file.exists():
             if (self.path / "leastwise.db").exists():
-                message = f"{file} is missing: without it nothing that was sealed can be opened. Restore it from a backup"
+                message = (
+                    f"{file} is missing: without it nothing that was sealed can be opened. Restore it from a backup"
+                )
                 raise errors.Unavailable(message)
             write_private(file, secrets.token_bytes(_KEY_BYTES))
         key = file.read_bytes()

@@ -3,6 +3,7 @@
 import random
 import string
 from datetime import UTC, datetime
+from functools import cache
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,9 +19,9 @@ from leastwise.api.protocol.wire import WireRequest
 SERVICES = ("lambda", "iam", "sts", "logs")
 TEXT = string.ascii_letters + string.digits + "-_./:=+@ äß漢😀&<>\"'%?#"
 EVENT_STREAMS = {("lambda", "InvokeWithResponseStream"), ("logs", "StartLiveTail"), ("logs", "GetLogObject")}
-# The wire cannot tell an empty list or map from none in these places, so the generator makes no empty ones.
 
 
+@cache
 def model(service):
     return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 

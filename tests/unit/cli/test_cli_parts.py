@@ -88,6 +88,13 @@ def test_following_shows_each_event_once_and_none_is_lost_between_two_looks():
     assert looks == sorted(looks)
 
 
+@pytest.mark.parametrize(
+    "function", ["hello", "arn:aws:lambda:us-east-1:1:function:hello", "arn:aws:lambda:r:1:function:hello:v"]
+)
+def test_logs_are_found_by_name_and_by_arn(function):
+    assert logs.log_group(function) == "/aws/lambda/hello"
+
+
 def test_a_line_break_of_the_runtime_is_shown_as_one():
     event = {"timestamp": 1_764_000_000_123, "message": "[ERROR] X\rTraceback:\r  File\n"}
     assert logs.render(event, as_json=False) == "2025-11-24T16:00:00.123Z [ERROR] X\nTraceback:\n  File"

@@ -106,6 +106,13 @@ def test_without_an_endpoint_nobody_is_called_least_of_all_the_cloud(tmp_path, c
         choose_target(Options(data=tmp_path / "none", profile="work"), {})
 
 
+def test_the_certificates_of_the_data_directory_are_trusted_for_a_key_of_the_environment_too(data):
+    config = data / "config"
+    config.write_text(config.read_text().replace("region =", "ca_bundle = /own/ca.pem\nregion ="))
+    bundles = [choose_target(Options(data=data), environ).ca_bundle for environ in ({}, KEYS)]
+    assert bundles == ["/own/ca.pem", "/own/ca.pem"]
+
+
 def test_without_a_data_directory_the_message_names_it(tmp_path, clean_environment):
     with pytest.raises(CommandError, match=r"no profile in .*none"):
         choose_target(Options(data=tmp_path / "none"), {})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import socket
+import sys
 import textwrap
 from pathlib import Path
 
@@ -24,6 +24,13 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:hello"
 FAR_FUTURE_MS = 4_000_000_000_000
 
 pytestmark = pytest.mark.skipif(not NODES, reason="no node on this machine")
+
+
+async def answered(said: asyncio.Future, conversation: NodeConversation):
+    """What the process says, unless it ends without saying it."""
+    await asyncio.wait((said, conversation._ended), return_when=asyncio.FIRST_COMPLETED)
+    assert said.done(), "the process ended"
+    return said.result()
 
 
 class Process:
@@ -48,11 +55,11 @@ class Process:
                 **variables,
             }
         )
-        await self.conversation.ready
+        await answered(self.conversation.ready, self.conversation)
 
     async def invoke(self, event: object = None, **changes: object) -> Reply:
         values = {"request_id": ID, "payload": json.dumps(event).encode(), "deadline_ms": FAR_FUTURE_MS, "function_arn": ARN}
-        return await self.conversation.send(Invocation(**{**values, **changes}))
+        return await answered(self.conversation.send(Invocation(**{**values, **changes})), self.conversation)
 
     async def output(self) -> list[str]:
         """Everything it printed; ends it."""
@@ -79,19 +86,19 @@ async def start(tmp_path, runtime):
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         process = await asyncio.create_subprocess_exec(
-            shutil.which("sh"),
-            "-c",
-            f'exec "$0" "$1" 3<&{theirs.fileno()}',
+            sys.executable,
+            "-ISc",
+            "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execve(sys.argv[2], sys.argv[2:], {})",
+            str(theirs.fileno()),
             str(NODES[runtime].binary),
             str(SCRIPT),
             pass_fds=(theirs.fileno(),),
             stdout=asyncio.subprocess.PIPE,
-            env={},
         )
         theirs.close()
         conversation = await NodeConversation.open(ours, on_broken=lambda: None)
         started.append(Process(process, conversation))
-        await conversation.generic
+        await answered(conversation.generic, conversation)
         await started[-1].specialise(tmp_path, handler, runtime, **variables)
         return started[-1]
 

@@ -80,7 +80,7 @@ class Checks:
             rules.append((allowed.__contains__, f"Member must satisfy enum value set: [{', '.join(about['enum'])}]"))
         return rules
 
-    def _structure(self, shape: Shape) -> Check:
+    def _structure(self, shape: Shape) -> Check:  # noqa: C901 - counts the closures in
         known = self._structures.get(shape.name)
         if known is not None:
             return known
@@ -226,6 +226,7 @@ def compile_check(operation: OperationModel, checks: Checks) -> Callable[[Mappin
         check(params, "", problems)
         if problems:
             count = len(problems)
-            raise ShapeInvalid(f"{count} validation error{'s'[: count > 1]} detected: {'; '.join(problems)}")
+            message = f"{count} validation error{'s' if count > 1 else ''} detected: {'; '.join(problems)}"
+            raise ShapeInvalid(message)
 
     return check_all

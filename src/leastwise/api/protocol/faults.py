@@ -5,7 +5,7 @@ Source: Smithy 2.0, "Operation error serialization" of restJson1, awsJson1_1, aw
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from xml.sax.saxutils import escape, quoteattr
 
 from botocore.model import ServiceModel, Shape
@@ -14,6 +14,44 @@ from leastwise.api.protocol import json_body
 from leastwise.api.protocol.query import XML_TYPE, XmlWriters, xml_text
 from leastwise.api.protocol.rest_json import JSON_TYPE, header, text_writer
 from leastwise.api.protocol.wire import HeaderList, WireError, WireResponse
+
+_XML_SERVICES: Final = frozenset(
+    {
+        "autoscaling",
+        "cloudformation",
+        "cloudfront",
+        "cloudsearch",
+        "ec2",
+        "elasticache",
+        "elasticbeanstalk",
+        "elasticloadbalancing",
+        "email",
+        "monitoring",
+        "rds",
+        "redshift",
+        "route53",
+        "s3",
+        "sdb",
+        "sns",
+    }
+)
+"""Services whose clients expect XML, by their names in credential scopes."""
+
+
+def unserved_response(signing_name: str, error: WireError, request_id: str) -> WireResponse:
+    """An error for a client of a service that is not offered, whose model is not loaded. The code stands wherever the
+    protocols look for it.
+
+    Args:
+        signing_name: the service of the credential scope.
+        error: what to say.
+        request_id: of the request.
+    """
+    if signing_name in _XML_SERVICES:
+        return _xml_response(error, error.code, "", "", request_id)
+    body = {"__type": error.code, "message": error.message}
+    headers = [JSON_TYPE, header("x-amzn-errortype", error.code)]
+    return WireResponse(status=error.status, headers=headers, body=json_body.encode(body))
 
 
 class Faults:
@@ -60,6 +98,9 @@ class Faults:
                 if member.serialization.get("location") == "header":
                     headers.append(header(member.serialization.get("name", member_name), text_writer(member)(value)))
                     del values[member_name]
+            if "Type" in shape.members:
+                values.setdefault("Type", "User" if error.sender_fault else "Service")
+            values = {key: value for key, value in values.items() if key in shape.members}
         body[message_member] = error.message
         body.update(values)
         headers.extend(header(key, value) for key, value in error.headers)
@@ -81,11 +122,15 @@ class Faults:
             members = {name: value for name, value in error.members.items() if name in shape.members}
             for name, value in members.items():
                 XmlWriters().writer(shape.members[name])(out, name, value)
-        opening = f"ErrorResponse xmlns={quoteattr(self._namespace)}" if self._namespace else "ErrorResponse"
-        text = (
-            f"<{opening}><Error><Type>{'Sender' if error.sender_fault else 'Receiver'}</Type>"
-            f"<Code>{escape(code)}</Code><Message>{escape(xml_text(error.message))}</Message>{''.join(out)}</Error>"
-            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
-        )
-        headers = [XML_TYPE, *(header(key, value) for key, value in error.headers)]
-        return WireResponse(status=error.status, headers=headers, body=text.encode())
+        return _xml_response(error, code, self._namespace, "".join(out), request_id)
+
+
+def _xml_response(error: WireError, code: str, namespace: str, members: str, request_id: str) -> WireResponse:
+    opening = f"ErrorResponse xmlns={quoteattr(namespace)}" if namespace else "ErrorResponse"
+    text = (
+        f"<{opening}><Error><Type>{'Sender' if error.sender_fault else 'Receiver'}</Type>"
+        f"<Code>{escape(code)}</Code><Message>{escape(xml_text(error.message))}</Message>{members}</Error>"
+        f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+    )
+    headers = [XML_TYPE, *(header(key, value) for key, value in error.headers)]
+    return WireResponse(status=error.status, headers=headers, body=text.encode())

@@ -14,7 +14,7 @@ import msgspec
 from botocore.model import Shape
 
 from leastwise.api.protocol import scalars
-from leastwise.api.protocol.wire import Unparseable
+from leastwise.api.protocol.wire import NotJson, Unparseable
 from leastwise.kernel.errors import Bug
 
 Reader = Callable[[Any], Any]
@@ -26,11 +26,12 @@ _TOKENS: Final = {str: "STRING_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE
 
 
 def decode(body: bytes) -> Any:
-    """Raises Unparseable: not JSON, or nested too deeply."""
+    """Raises NotJson: not JSON, or nested too deeply."""
     try:
         return _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unparseable(str(error)) from error
+        message = f"Could not parse request body into json: {error}"
+        raise NotJson(message) from error
 
 
 def encode(value: Any) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from botocore.loaders import Loader
@@ -19,6 +20,10 @@ from leastwise.api.protocol.routes import Labels, Routes
 from leastwise.api.protocol.wire import MissingAction, UnknownOperation, Unparseable, WireRequest, WireResponse
 from leastwise.kernel.errors import NotImplementedHere
 
+_OWN_MODELS: Final = Path(__file__).parent.parent / "models"
+"""Models of the services that AWS does not have (`leastwise`)."""
+SIGNING_NAMES: Final = {"access-analyzer": "accessanalyzer"}
+"""Where the name in a credential scope is not botocore's."""
 SERVED_PROTOCOLS: Final = frozenset({"rest-json", "query", "json"})
 
 
@@ -131,7 +136,12 @@ class Service:
             return self._route_query(request)
         target = request.headers.get(b"x-amz-target", b"").decode("latin-1")
         prefix, _, operation = target.rpartition(".")
-        if request.method != "POST" or request.path != b"/" or prefix != self.target_prefix or operation not in self._operations:
+        if (
+            request.method != "POST"
+            or request.path != b"/"
+            or prefix != self.target_prefix
+            or operation not in self._operations
+        ):
             raise UnknownOperation(f"Unknown operation {target[:200]}".rstrip())
         return Routed(operation=operation, labels={}, parameters={})
 
@@ -174,12 +184,11 @@ class Service:
 
 @cache
 def _loader() -> Loader:
-    return Loader()
+    return Loader(extra_search_paths=[str(_OWN_MODELS)])
 
 
 @cache
-def service_names() -> frozenset[str]:
-    """Every service that botocore has a model of."""
+def _service_names() -> frozenset[str]:
     return frozenset(_loader().list_available_services("service-2"))
 
 
@@ -188,10 +197,11 @@ def service(name: str) -> Service:
     """The service of this name in botocore (`lambda`, `iam`, `accessanalyzer`).
 
     Raises:
-        NotImplementedHere: it speaks a protocol that this door does not.
+        NotImplementedHere: there is no such service, or it speaks a protocol that this door does not.
     """
-    model = ServiceModel(_loader().load_service_model(name, "service-2"), name)
-    if model.metadata["protocol"] not in SERVED_PROTOCOLS:
-        message = f"The service {name} is not implemented by Leastwise."
-        raise NotImplementedHere(message)
-    return Service(model, name)
+    if name in _service_names():
+        model = ServiceModel(_loader().load_service_model(name, "service-2"), name)
+        if model.metadata["protocol"] in SERVED_PROTOCOLS:
+            return Service(model, name)
+    message = f"The service {name} is not implemented by Leastwise."
+    raise NotImplementedHere(message)

@@ -1,6 +1,6 @@
-"""Patterns of the service models are Java's; these are the same patterns in Python's dialect.
+r"""Patterns of the service models are Java's; these are the same patterns in Python's dialect.
 
-Source: java.util.regex.Pattern. `matches()` is a full match; `\\d`, `\\w`, `\\s` are ASCII; `\\p{L}` is a Unicode
+Source: java.util.regex.Pattern. `matches()` is a full match; `\d`, `\w`, `\s` are ASCII; `\p{L}` is a Unicode
 category; a hyphen beside a class or at the end of a set is a hyphen.
 """
 
@@ -67,11 +67,8 @@ def _categories() -> dict[str, str]:
     """Every general category as the inside of a character set. Takes about 0.1 s, once, at the first use of a tag."""
     ranges: dict[str, list[str]] = {}
     for name, run in groupby(range(sys.maxunicode + 1), key=lambda code: unicodedata.category(chr(code))):
-        first = next(run)
-        last = first
-        for last in run:  # noqa: B007 - the last one is what is wanted
-            pass
-        ranges.setdefault(name, []).append(f"\\U{first:08x}-\\U{last:08x}")
+        codes = list(run)
+        ranges.setdefault(name, []).append(f"\\U{codes[0]:08x}-\\U{codes[-1]:08x}")
     return {name: "".join(parts) for name, parts in ranges.items()}
 
 

@@ -225,7 +225,9 @@ class XmlWriters:
 
         def write(out: list[str], tag: str, value: Mapping[str, Any]) -> None:
             written = "".join(
-                f" {attributes[name]}={quoteattr(xml_text(str(item)))}" for name, item in value.items() if name in attributes
+                f" {attributes[name]}={quoteattr(xml_text(str(item)))}"
+                for name, item in value.items()
+                if name in attributes
             )
             out.append(f"<{tag}{written}>")
             for name, item in value.items():
@@ -327,7 +329,9 @@ def compile_responder(
         out = [f"<{opening}>"]
         if write is not None:
             write(out, wrapper, result)
-        out.append(f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation.name}Response>")
+        out.append(
+            f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation.name}Response>"
+        )
         return WireResponse(status=200, headers=[XML_TYPE], body="".join(out).encode())
 
     return respond

@@ -131,7 +131,8 @@ def _bind_query(name: str, wire_name: str, member: Shape) -> Bind:
 
 def _single(name: str, values: list[str]) -> str:
     """SECURITY: parameter pollution. Two values for a single-valued parameter are refused: whichever one we took, some
-    policy, proxy or log could have looked at the other."""
+    policy, proxy or log could have looked at the other.
+    """
     if len(values) > 1:
         message = f"Parameter {name[:64]} is given more than once"
         raise Unparseable(message)
@@ -149,8 +150,7 @@ def _bind_header(name: str, wire_name: str, member: Shape) -> Bind:
         read_item = text_reader(member.member, timestamps="rfc822")
         split = _split_dates if _is_http_date(member.member) else _split_list
 
-        def read(text: str) -> Any:
-            return [read_item(item) for item in split(text)]
+        read: Callable[[str], Any] = lambda text: [read_item(item) for item in split(text)]  # noqa: E731 - one of two
     else:
         read = text_reader(member, timestamps="rfc822")
 
@@ -190,7 +190,9 @@ def _text(raw: bytes) -> str:
 
 
 def _is_http_date(member: Shape) -> bool:
-    return member.type_name == "timestamp" and member.serialization.get("timestampFormat", "rfc822").lower() == "rfc822"
+    return bool(
+        member.type_name == "timestamp" and member.serialization.get("timestampFormat", "rfc822").lower() == "rfc822"
+    )
 
 
 def _split_dates(text: str) -> list[str]:
@@ -242,7 +244,7 @@ _TEXT_READERS: Final[Mapping[str, Callable[[str], Any]]] = {
 }
 
 
-def compile_responder(operation: OperationModel, writers: JsonWriters) -> Respond:
+def compile_responder(operation: OperationModel, writers: JsonWriters) -> Respond:  # noqa: C901 - counts the closure in
     """The serializer of one operation: result -> response (without the request id)."""
     status = int(operation.http.get("responseCode", 200))
     shape = operation.output_shape

@@ -93,7 +93,7 @@ def _segments(path: bytes) -> list[bytes]:
     return inner.split(b"/") if inner else []
 
 
-def _walk(
+def _walk(  # noqa: C901 - one search, in the order of precedence
     node: _Node, segments: list[bytes], at: int, values: tuple[bytes, ...], query: dict[str, list[str]]
 ) -> tuple[_End, tuple[bytes, ...]] | None:
     if at == len(segments):

@@ -96,9 +96,7 @@ def read_timestamp(value: Any, *, form: str) -> datetime:
         if form == "unixtimestamp":
             seconds = read_float(value) if isinstance(value, str) else value
             return datetime.fromtimestamp(seconds, UTC)
-        if not isinstance(value, str):
-            raise TypeError
-        moment = parsedate_to_datetime(value) if form == "rfc822" else datetime.fromisoformat(value)
+        moment = parsedate_to_datetime(str(value)) if form == "rfc822" else datetime.fromisoformat(str(value))
     except (ValueError, TypeError, OverflowError, OSError, IndexError) as error:
         message = f"Unable to parse timestamp '{str(value)[:64]}'"
         raise Unparseable(message) from error

@@ -63,6 +63,10 @@ class Unparseable(errors.Invalid):
     """The body or a parameter is not of the form the protocol prescribes."""
 
 
+class NotJson(Unparseable):
+    """The body is not JSON at all."""
+
+
 class ShapeInvalid(errors.Invalid):
     """The request reads well, but values break constraints of its shape."""
 
@@ -75,13 +79,13 @@ class MissingAction(errors.Invalid):
     """A query request without an Action."""
 
 
-class InvalidRequestContent(errors.Invalid):
-    """An Invoke payload that is not JSON."""
-
-
 class BodyTooLarge(errors.TooLarge):
     """The body is larger than the operation takes."""
 
 
+class PayloadTooLarge(BodyTooLarge):
+    """The payload of an Invoke is larger than a function takes."""
+
+
 class UnsupportedEncoding(errors.Invalid):
-    """A `Content-Encoding` or `Transfer-Encoding` that the door does not undo."""
+    """A `Content-Encoding` that the door does not undo."""

@@ -24,7 +24,7 @@ from leastwise.iam.policy.matching import (
     split_segments,
 )
 from leastwise.iam.policy.principals import Grade
-from leastwise.iam.policy.variables import bind_segments, keys_of, parse_pattern
+from leastwise.iam.policy.variables import bind_segments, compile_late_arn, keys_of, parse_pattern
 
 _REMEMBERED_ACTIONS: Final = 4096
 """Above this the memory of selections starts anew; callers choose the action, so it must have an end."""
@@ -211,7 +211,7 @@ def _resource_test(statement: Statement, *, variables: bool) -> ResourceTest | N
         return None
     patterns = [parse_pattern(text, variables=variables, wildcards=True) for text in statement.resources]
     fixed = [pattern for pattern in patterns if not has_variables(pattern)]
-    changing = [split_segments(pattern) for pattern in patterns if has_variables(pattern)]
+    changing = [pattern for pattern in patterns if has_variables(pattern)]
     static = compile_alternatives(fixed, arn=True)
     if statement.not_resource:
         if static is None:
@@ -221,18 +221,20 @@ def _resource_test(statement: Statement, *, variables: bool) -> ResourceTest | N
         return None
     if not changing:
         return lambda resource, _context: static(resource)
-    return lambda resource, context: (
-        static(resource) or any(_matches_bound(pattern, resource, context) for pattern in changing)
-    )
+    late = [compile_late_arn(pattern) for pattern in changing]
+    if len(late) == 1 and not fixed:
+        return late[0]
+    return lambda resource, context: static(resource) or any(matches(resource, context) for matches in late)
 
 
-def _not_resource(static: Matcher, changing: Sequence[tuple[Tokens, ...]], *, allow: bool) -> ResourceTest:
+def _not_resource(static: Matcher, changing: Sequence[Tokens], *, allow: bool) -> ResourceTest:
     """SECURITY: when a variable has no value nobody can say what NotResource leaves out: an Allow then does not apply."""
+    cut = [split_segments(pattern) for pattern in changing]
 
     def applies(resource: str, context: Context) -> bool:
         if static(resource):
             return False
-        for pattern in changing:
+        for pattern in cut:
             matched = _matches_bound(pattern, resource, context)
             if matched or (matched is None and allow):
                 return False

@@ -20,13 +20,10 @@ from leastwise.iam.policy.document import ConditionEntry
 from leastwise.iam.policy.matching import (
     Tokens,
     compile_alternatives,
-    compile_segments,
     has_variables,
-    split_segments,
 )
 from leastwise.iam.policy.operators import (
     Family,
-    Network,
     Order,
     SetOperator,
     parse_address,
@@ -36,7 +33,7 @@ from leastwise.iam.policy.operators import (
     parse_network,
     parse_number,
 )
-from leastwise.iam.policy.variables import bind, bind_segments, keys_of, parse_pattern
+from leastwise.iam.policy.variables import bind, compile_late_arn, compile_late_glob, keys_of, parse_pattern
 
 Context = Mapping[str, ContextValue]
 Test = Callable[[Context], bool]
@@ -188,15 +185,10 @@ def _late_compare(family: Family, patterns: list[Tokens]) -> Callable[[Context],
 
     A pattern with a variable that has no value matches nothing: positive operators fail, negated ones hold.
     """
-    if family is Family.ARN:
-        cut = [split_segments(pattern) for pattern in patterns]
-
-        def compare_arns(context: Context) -> Compare:
-            bound = [bind_segments(segments, context) for segments in cut]
-            matchers = [compile_segments(segments) for segments in bound if segments is not None]
-            return lambda value: any(matches(value) for matches in matchers)
-
-        return compare_arns
+    if family in {Family.ARN, Family.STRING, Family.STRING_LIKE}:
+        compile_late = compile_late_arn if family is Family.ARN else compile_late_glob
+        matchers = [compile_late(pattern) for pattern in patterns]
+        return lambda context: lambda value: any(matches(value, context) for matches in matchers)
 
     def compare_texts(context: Context) -> Compare:
         bound = [bind(pattern, context) for pattern in patterns]
@@ -248,13 +240,15 @@ def _address_compare(values: Sequence[str]) -> Compare:
 
     def matches(value: str) -> bool:
         address = parse_address(value)
-        return address is not None and any(_contains(network, *address) for network in networks)
+        if address is None:
+            return False
+        version, number = address
+        for network in networks:  # noqa: SIM110 - a generator would cost as much as the comparison
+            if number & network.mask == network.prefix and version == network.version:
+                return True
+        return False
 
     return matches
-
-
-def _contains(network: Network, version: int, address: int) -> bool:
-    return version == network.version and address & network.mask == network.prefix
 
 
 def _bytes_compare(values: Sequence[str]) -> Compare:

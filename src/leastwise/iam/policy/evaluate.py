@@ -17,7 +17,6 @@ access" and "Cross-account policy evaluation logic".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,25 +117,20 @@ def _explicit_denial(request: Request, layers: Layers, action: str) -> Decision 
             ]
             if denying:
                 return _denied_by(denying, resource.kind)
-    for policy in _principal_free(layers):
-        denials = policy.select(action)[0]
-        if denials:
-            denying = [statement for statement in denials if statement.applies(request)]
-            if denying:
-                return _denied_by(denying, policy.kind)
+    for level in (
+        *layers.resource_control,
+        *layers.service_control,
+        layers.identity,
+        () if layers.boundary is None else (layers.boundary,),
+        layers.session or (),
+    ):
+        for policy in level:
+            denials = policy.select(action)[0]
+            if denials:
+                denying = [statement for statement in denials if statement.applies(request)]
+                if denying:
+                    return _denied_by(denying, policy.kind)
     return None
-
-
-def _principal_free(layers: Layers) -> Iterator[CompiledPolicy]:
-    """Every policy that applies whoever asks: all but the resource's own."""
-    for levels in (layers.resource_control, layers.service_control):
-        for level in levels:
-            yield from level
-    yield from layers.identity
-    if layers.boundary is not None:
-        yield layers.boundary
-    if layers.session is not None:
-        yield from layers.session
 
 
 def _denied_by(statements: list[CompiledStatement], kind: PolicyKind) -> Decision:

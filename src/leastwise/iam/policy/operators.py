@@ -194,6 +194,7 @@ def parse_network(text: str) -> Network | None:
     return Network(version=network.version, prefix=int(network.network_address), mask=int(network.netmask))
 
 
+@lru_cache(maxsize=4096)
 def parse_address(text: str) -> tuple[int, int] | None:
     """(version, address) of one IP address; None when the text is none.
 

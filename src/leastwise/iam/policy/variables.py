@@ -9,11 +9,25 @@ Source: IAM User Guide, "IAM policy elements: Variables and tags".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from leastwise.iam.interface import ContextValue
-from leastwise.iam.policy.matching import Token, Tokens, Variable, has_variables, joined, parse_wildcards
+from leastwise.iam.policy.matching import (
+    ARN_SEGMENTS,
+    Token,
+    Tokens,
+    Variable,
+    Wild,
+    compile_glob,
+    has_variables,
+    joined,
+    parse_wildcards,
+    split_segments,
+)
+
+LateMatcher = Callable[[str, Mapping[str, ContextValue]], bool]
+"""Does this text match, with this request's values in the place of the variables? No value, no match."""
 
 # Possessive (`++`), so that a long unfinished `${` costs one pass.
 _VARIABLE: Final = re.compile(r"\$\{(?:([*?$])|([^,{}']++)(?:,\s*+'([^']*+)'\s*+)?)\}")
@@ -47,11 +61,67 @@ def keys_of(tokens: Tokens) -> frozenset[str]:
     return frozenset(token.key for token in tokens if isinstance(token, Variable))
 
 
-def bind_segments(segments: tuple[Tokens, ...], context: Mapping[str, ContextValue]) -> tuple[Tokens, ...] | None:
-    """`bind` for an ARN pattern that was cut into segments.
+def compile_late_glob(tokens: Tokens) -> LateMatcher:
+    """A matcher of the whole text by a pattern with variables. Exact texts and prefixes are the usual, fast cases."""
+    wild = [token for token in tokens if isinstance(token, Wild)]
+    if not wild:
+        return lambda text, context: text == _literal(tokens, context)
+    if wild == [Wild.ANY] and tokens[-1] is Wild.ANY:
+        stem = tokens[:-1]
 
-    SECURITY: cutting comes before substitution, so that a tag `1:role/evil` cannot move the borders of the segments.
+        def starts(text: str, context: Mapping[str, ContextValue]) -> bool:
+            head = _literal(stem, context)
+            return head is not None and text.startswith(head)
+
+        return starts
+
+    def matches(text: str, context: Mapping[str, ContextValue]) -> bool:
+        bound = bind(tokens, context)
+        return bound is not None and compile_glob(bound)(text)
+
+    return matches
+
+
+def compile_late_arn(tokens: Tokens) -> LateMatcher:
+    """A matcher of ARNs by a pattern with variables, segment by segment.
+
+    SECURITY: the pattern is cut before substitution, so that a tag `1:role/evil` cannot move the borders.
     """
+    segments = split_segments(tokens)
+    fixed = [(index, compile_glob(segment)) for index, segment in enumerate(segments) if not has_variables(segment)]
+    late = [(index, compile_late_glob(segment)) for index, segment in enumerate(segments) if has_variables(segment)]
+
+    def matches(text: str, context: Mapping[str, ContextValue]) -> bool:
+        parts = text.split(":", ARN_SEGMENTS - 1)
+        if len(parts) != ARN_SEGMENTS:
+            return False
+        for index, matcher in fixed:
+            if not matcher(parts[index]):
+                return False
+        for index, late_matcher in late:  # noqa: SIM110 - a generator would cost as much as the match
+            if not late_matcher(parts[index], context):
+                return False
+        return True
+
+    return matches
+
+
+def _literal(tokens: Tokens, context: Mapping[str, ContextValue]) -> str | None:
+    """The text of a pattern without wildcards; None when a variable has no value."""
+    text = ""
+    for token in tokens:
+        if isinstance(token, str):
+            text += token
+        elif isinstance(token, Variable):
+            value = context.get(token.key, token.default)
+            if not isinstance(value, str):
+                return None
+            text += value
+    return text
+
+
+def bind_segments(segments: tuple[Tokens, ...], context: Mapping[str, ContextValue]) -> tuple[Tokens, ...] | None:
+    """`bind` for an ARN pattern that was cut into segments."""
     bound = tuple(bind(segment, context) for segment in segments)
     return None if None in bound else tuple(segment for segment in bound if segment is not None)
 
@@ -63,8 +133,6 @@ def bind(tokens: Tokens, context: Mapping[str, ContextValue]) -> Tokens | None:
         Tokens without variables, or None when a variable has no value: its key is absent and it has no default, or the
         key has several values (a multi-valued key cannot be a variable, default or not).
     """
-    if not has_variables(tokens):
-        return tokens
     bound: list[Token] = []
     for token in tokens:
         if not isinstance(token, Variable):

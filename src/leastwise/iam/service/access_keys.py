@@ -89,9 +89,7 @@ class AccessKeys:
         if key is None or key.account_id != account_id:
             raise refusals.no_access_key(access_key_id)
         use = self._last_used.of(access_key_id)
-        if use is None:
-            return key
-        return replace(key, last_used_at_ms=use.at_ms, last_used_service=use.service, last_used_region=use.region)
+        return key if use is None else use.on(key)
 
     async def _owned(self, account_id: str, user_name: str | None, access_key_id: str) -> AccessKey:
         # SECURITY: the caller was authorized for this user; a key of another must look as if it did not exist.

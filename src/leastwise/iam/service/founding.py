@@ -67,6 +67,7 @@ class Founding:
 
         Args:
             account_id: the wished twelve digits; None takes a random one, or the one that is there.
+            now_ms: when everything was created.
             keep_credentials: called with the administrator's key before the account is committed. What it raises
                 undoes everything: there is never an account whose only key nobody has.
 
@@ -89,7 +90,7 @@ class Founding:
 
     async def _make_account(self, account_id: str, now_ms: int) -> Founded:
         await self._directory.add_account(Account(account_id=account_id, created_at_ms=now_ms))
-        await self._users.create(account_id, ADMINISTRATOR, path="/", tags={}, boundary_arn=None, now_ms=now_ms)
+        await self._users.create(account_id, ADMINISTRATOR, path="/", tags=(), boundary_arn=None, now_ms=now_ms)
         administrator = IdentityRef(account_id=account_id, kind=IdentityKind.USER, name=ADMINISTRATOR)
         await self._grants.attach(administrator, seed.ADMINISTRATOR_ACCESS)
         made = await self._access_keys.create(account_id, ADMINISTRATOR, now_ms=now_ms)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from leastwise.iam import documents, names, refusals
 from leastwise.iam.interface import Directory, IdentityKind, IdentityRef, InlinePolicy, ManagedPolicy
+from leastwise.iam.policy.sizes import check_inline_policies
 
 
 class Grants:
@@ -22,11 +23,7 @@ class Grants:
         names.check_name("policyName", name, longest=names.MAX_POLICY_NAME)
         documents.check_identity(document)
         others = [policy for policy in await self._directory.inline_policies(owner) if policy.name != name]
-        written = documents.counted_characters(document) + sum(
-            documents.counted_characters(policy.document) for policy in others
-        )
-        if written > refusals.INLINE_CHARACTERS[owner.kind]:
-            raise refusals.inline_too_long(owner.kind, owner.name)
+        check_inline_policies(owner.kind, owner.name, [document, *(policy.document for policy in others)])
         await self._directory.put_inline_policy(owner, InlinePolicy(name=name, document=document))
         self._changed()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from leastwise.iam import documents, names, refusals
-from leastwise.iam.interface import Directory, ManagedPolicy, PolicyVersion
+from leastwise.iam.interface import Directory, ManagedPolicy, PolicyVersion, Tag
+from leastwise.iam.policy.sizes import check_managed_policy
 from leastwise.iam.refusals import Quota
 from leastwise.iam.service.grants import Grants
 from leastwise.kernel import errors, ids
@@ -31,7 +32,7 @@ class Policies:
         path: str,
         description: str,
         document: str,
-        tags: Mapping[str, str],
+        tags: Iterable[Tag],
         now_ms: int,
     ) -> ManagedPolicy:
         """Raises: EntityAlreadyExists, MalformedPolicy, errors.Invalid, errors.LimitExceeded."""
@@ -50,7 +51,7 @@ class Policies:
             created_at_ms=now_ms,
             updated_at_ms=now_ms,
             versions=(PolicyVersion(version_id="v1", document=document, is_default=True, created_at_ms=now_ms),),
-            tags=dict(tags),
+            tags=names.read_tags(tags),
         )
         try:
             await self._directory.add_managed_policy(policy)
@@ -140,10 +141,12 @@ class Policies:
         await self._directory.replace_managed_policy(replace(policy, versions=kept, updated_at_ms=now_ms))
         self._changed()
 
-    async def tag(self, account_id: str, arn: str, tags: Mapping[str, str]) -> None:
+    async def tag(self, account_id: str, arn: str, tags: Iterable[Tag]) -> None:
         """Raises: NoSuchEntity, errors.LimitExceeded, errors.Denied (built-in)."""
         policy = await self._own(account_id, arn)
-        await self._directory.replace_managed_policy(replace(policy, tags=names.merge_tags(policy.tags, tags)))
+        await self._directory.replace_managed_policy(
+            replace(policy, tags=names.merge_tags(policy.tags, names.read_tags(tags)))
+        )
         self._changed()
 
     async def untag(self, account_id: str, arn: str, keys: Iterable[str]) -> None:
@@ -166,8 +169,7 @@ class Policies:
 
 def _check_document(document: str) -> None:
     documents.check_identity(document)
-    if documents.counted_characters(document) > Quota.POLICY_SIZE.limit:
-        raise refusals.exceeded(Quota.POLICY_SIZE)
+    check_managed_policy(document)
 
 
 def _with_default(policy: ManagedPolicy, version_id: str) -> ManagedPolicy:

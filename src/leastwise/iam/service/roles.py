@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from leastwise.iam import documents, names, refusals
-from leastwise.iam.interface import Directory, IdentityKind, IdentityRef, Role
+from leastwise.iam.interface import Directory, IdentityKind, IdentityRef, Role, Tag
+from leastwise.iam.policy.sizes import check_trust_policy
 from leastwise.iam.refusals import Quota
 from leastwise.iam.service.grants import Grants
 from leastwise.iam.service.trusting import Trusting
@@ -33,7 +34,7 @@ class Roles:
         trust_policy: str,
         description: str,
         max_session_s: int,
-        tags: Mapping[str, str],
+        tags: Iterable[Tag],
         boundary_arn: str | None,
         now_ms: int,
     ) -> Role:
@@ -55,7 +56,7 @@ class Roles:
             trust_policy=trust_policy,
             description=description,
             max_session_s=max_session_s,
-            tags=dict(tags),
+            tags=names.read_tags(tags),
             boundary_arn=boundary_arn,
         )
         try:
@@ -109,10 +110,10 @@ class Roles:
         await self._trusting.identity_deleted(IdentityKind.ROLE, role.arn, unique_id=role.role_id)
         self._changed()
 
-    async def tag(self, account_id: str, name: str, tags: Mapping[str, str]) -> None:
+    async def tag(self, account_id: str, name: str, tags: Iterable[Tag]) -> None:
         """Raises: NoSuchEntity, errors.LimitExceeded."""
         role = await self.get(account_id, name)
-        await self._replace(replace(role, tags=names.merge_tags(role.tags, tags)))
+        await self._replace(replace(role, tags=names.merge_tags(role.tags, names.read_tags(tags))))
 
     async def untag(self, account_id: str, name: str, keys: Iterable[str]) -> None:
         """Raises: NoSuchEntity."""
@@ -126,6 +127,5 @@ class Roles:
 
     async def _check_trust(self, text: str) -> None:
         document = documents.check_trust(text)
-        if documents.counted_characters(text) > Quota.TRUST_SIZE.limit:
-            raise refusals.exceeded(Quota.TRUST_SIZE)
+        check_trust_policy(text)
         await self._trusting.check_principals(document)

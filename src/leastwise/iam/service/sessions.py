@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from leastwise.iam.interface import (
     PrincipalKind,
     Request,
     Role,
+    Tag,
 )
 from leastwise.iam.refusals import Quota
 from leastwise.iam.sealing import NONCE_BYTES, Seal
@@ -68,7 +69,7 @@ class Sessions:
         duration_s: int | None,
         policy: str | None,
         policy_arns: Sequence[str],
-        tags: Mapping[str, str],
+        tags: Iterable[Tag],
         transitive_tag_keys: Sequence[str],
         source_identity: str | None,
         now_ms: int,
@@ -92,7 +93,7 @@ class Sessions:
         if policy is not None:
             documents.check_session(policy)
         await self._check_policy_arns(role.account_id, policy_arns)
-        kept_tags, transitive = sessions.session_tags(tags, tuple(transitive_tag_keys), caller=caller)
+        kept_tags, transitive = sessions.session_tags(names.read_tags(tags), tuple(transitive_tag_keys), caller=caller)
         percent = sessions.packed_percent(policy, tuple(policy_arns), kept_tags)
         credentials = self._issue(
             kind=PrincipalKind.ROLE_SESSION,

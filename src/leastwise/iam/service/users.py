@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from leastwise.iam import names, refusals
-from leastwise.iam.interface import Directory, IdentityKind, IdentityRef, User
+from leastwise.iam.interface import Directory, IdentityKind, IdentityRef, Tag, User
 from leastwise.iam.refusals import Quota
 from leastwise.iam.service.grants import Grants
 from leastwise.iam.service.trusting import Trusting
@@ -37,7 +37,7 @@ class Users:
         name: str,
         *,
         path: str,
-        tags: Mapping[str, str],
+        tags: Iterable[Tag],
         boundary_arn: str | None,
         now_ms: int,
     ) -> User:
@@ -55,7 +55,7 @@ class Users:
             user_id=ids.unique_id("AIDA"),
             arn=names.identity_arn(account_id, IdentityKind.USER, path, name),
             created_at_ms=now_ms,
-            tags=dict(tags),
+            tags=names.read_tags(tags),
             boundary_arn=boundary_arn,
         )
         try:
@@ -109,10 +109,12 @@ class Users:
         await self._trusting.identity_deleted(IdentityKind.USER, user.arn, unique_id=user.user_id)
         self._changed()
 
-    async def tag(self, account_id: str, name: str, tags: Mapping[str, str]) -> None:
+    async def tag(self, account_id: str, name: str, tags: Iterable[Tag]) -> None:
         """Raises: NoSuchEntity, errors.LimitExceeded."""
         user = await self.get(account_id, name)
-        await self._directory.replace_user(user.name, replace(user, tags=names.merge_tags(user.tags, tags)))
+        await self._directory.replace_user(
+            user.name, replace(user, tags=names.merge_tags(user.tags, names.read_tags(tags)))
+        )
         self._changed()
 
     async def untag(self, account_id: str, name: str, keys: Iterable[str]) -> None:

@@ -1,0 +1,259 @@
+"""Managed policies and their versions: rows and handlers."""
+
+from __future__ import annotations
+
+from leastwise.flows import identity_shapes as shapes
+from leastwise.flows import identity_targets as targets
+from leastwise.flows.interface import Operation, Parameters, Scene, Target
+from leastwise.iam.interface import IdentityKind, IdentityRef, PolicyVersion, User
+from leastwise.kernel.events import Access
+
+
+async def _create_policy(scene: Scene, parameters: Parameters) -> Parameters:
+    policy = await scene.services.identities.policies.create(
+        scene.account_id,
+        parameters["PolicyName"],
+        path=parameters.get("Path", "/"),
+        description=parameters.get("Description", ""),
+        document=parameters["PolicyDocument"],
+        tags=shapes.tags_of(parameters),
+        now_ms=scene.now_ms,
+    )
+    return {"Policy": shapes.policy_shape(policy, 0)}
+
+
+async def _get_policy(scene: Scene, parameters: Parameters) -> Parameters:
+    identities = scene.services.identities
+    policy = await identities.policies.get(scene.account_id, parameters["PolicyArn"])
+    bounded = await identities.grants.bound_by(scene.account_id, policy.arn)
+    return {"Policy": shapes.policy_shape(policy, len(bounded))}
+
+
+async def _list_policies(scene: Scene, parameters: Parameters) -> Parameters:
+    identities = scene.services.identities
+    scope = parameters.get("Scope", "All")
+    found = await identities.policies.list(
+        scene.account_id, parameters.get("PathPrefix", "/"), own=scope != "AWS", built_in=scope != "Local"
+    )
+    bounds = await identities.grants.boundary_counts(scene.account_id)
+    usage = parameters.get("PolicyUsageFilter")
+    if usage is not None or parameters.get("OnlyAttached"):
+        found = tuple(
+            policy
+            for policy in found
+            if (usage != "PermissionsBoundary" and policy.attachment_count)
+            or (usage != "PermissionsPolicy" and bounds[policy.arn])
+        )
+    cut, more = shapes.page(parameters, found, key=lambda policy: f"{policy.name} {policy.account_id}")
+    return {"Policies": [shapes.policy_in_list(policy, bounds[policy.arn]) for policy in cut], **more}
+
+
+async def _delete_policy(scene: Scene, parameters: Parameters) -> Parameters:
+    await scene.services.identities.policies.delete(scene.account_id, parameters["PolicyArn"])
+    return {}
+
+
+async def _create_policy_version(scene: Scene, parameters: Parameters) -> Parameters:
+    version = await scene.services.identities.policies.add_version(
+        scene.account_id,
+        parameters["PolicyArn"],
+        parameters["PolicyDocument"],
+        as_default=bool(parameters.get("SetAsDefault", False)),
+        now_ms=scene.now_ms,
+    )
+    return {"PolicyVersion": shapes.version_in_list(version)}
+
+
+async def _get_policy_version(scene: Scene, parameters: Parameters) -> Parameters:
+    version = await scene.services.identities.policies.version(
+        scene.account_id, parameters["PolicyArn"], parameters["VersionId"]
+    )
+    return {"PolicyVersion": shapes.version_shape(version)}
+
+
+async def _list_policy_versions(scene: Scene, parameters: Parameters) -> Parameters:
+    policy = await scene.services.identities.policies.get(scene.account_id, parameters["PolicyArn"])
+    newest_first = sorted(policy.versions, key=_place)
+    cut, more = shapes.page(parameters, newest_first, key=_place)
+    return {"Versions": [shapes.version_in_list(version) for version in cut], **more}
+
+
+def _place(version: PolicyVersion) -> str:
+    """Sorts the newest first."""
+    return f"{10**9 - int(version.version_id[1:]):010}"
+
+
+async def _set_default_policy_version(scene: Scene, parameters: Parameters) -> Parameters:
+    await scene.services.identities.policies.set_default_version(
+        scene.account_id, parameters["PolicyArn"], parameters["VersionId"], now_ms=scene.now_ms
+    )
+    return {}
+
+
+async def _delete_policy_version(scene: Scene, parameters: Parameters) -> Parameters:
+    await scene.services.identities.policies.delete_version(
+        scene.account_id, parameters["PolicyArn"], parameters["VersionId"], now_ms=scene.now_ms
+    )
+    return {}
+
+
+async def _tag_policy(scene: Scene, parameters: Parameters) -> Parameters:
+    await scene.services.identities.policies.tag(scene.account_id, parameters["PolicyArn"], shapes.tags_of(parameters))
+    return {}
+
+
+async def _untag_policy(scene: Scene, parameters: Parameters) -> Parameters:
+    await scene.services.identities.policies.untag(scene.account_id, parameters["PolicyArn"], parameters["TagKeys"])
+    return {}
+
+
+async def _list_policy_tags(scene: Scene, parameters: Parameters) -> Parameters:
+    policy = await scene.services.identities.policies.get(scene.account_id, parameters["PolicyArn"])
+    cut, more = shapes.page(parameters, shapes.tag_list(policy.tags), key=lambda tag: tag["Key"])
+    return {"Tags": list(cut), **more}
+
+
+async def _list_entities_for_policy(scene: Scene, parameters: Parameters) -> Parameters:
+    identities = scene.services.identities
+    policy = await identities.policies.get(scene.account_id, parameters["PolicyArn"])
+    usage = parameters.get("PolicyUsageFilter", "PermissionsPolicy")
+    found: set[IdentityRef] = set()
+    if usage == "PermissionsPolicy":
+        found.update(await identities.grants.attached_to(scene.account_id, policy.arn))
+    else:
+        found.update(await identities.grants.bound_by(scene.account_id, policy.arn))
+    prefix, wanted = parameters.get("PathPrefix", "/"), parameters.get("EntityFilter")
+    named: list[tuple[str, IdentityKind, dict[str, str]]] = []
+    for ref in found:
+        identity = await targets.find(scene, ref.kind, ref.name)
+        fits = identity is not None and identity.path.startswith(prefix)
+        if identity is None or not fits or wanted not in {None, ref.kind.value.capitalize()}:
+            continue
+        title = ref.kind.value.capitalize()
+        unique_id = identity.user_id if isinstance(identity, User) else identity.role_id
+        shape = {f"{title}Name": identity.name, f"{title}Id": unique_id}
+        named.append((f"{ref.kind.value} {identity.name}", ref.kind, shape))
+    cut, more = shapes.page(parameters, sorted(named, key=lambda item: item[0]), key=lambda item: item[0])
+    return {
+        "PolicyGroups": [],
+        "PolicyUsers": [shape for _, kind, shape in cut if kind is IdentityKind.USER],
+        "PolicyRoles": [shape for _, kind, shape in cut if kind is IdentityKind.ROLE],
+        **more,
+    }
+
+
+def _created_policy(scene: Scene, parameters: Parameters) -> Target:
+    path, name = parameters.get("Path", "/"), parameters["PolicyName"]
+    return Target(
+        arn=f"arn:aws:iam::{scene.account_id}:policy{path}{name}",
+        account_id=scene.account_id,
+        context=targets.request_tags(parameters),
+    )
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        service="iam",
+        name="CreatePolicy",
+        action="iam:CreatePolicy",
+        target=_created_policy,
+        handle=_create_policy,
+        access=Access.WRITE,
+    ),
+    Operation(
+        service="iam",
+        name="GetPolicy",
+        action="iam:GetPolicy",
+        target=targets.policy,
+        handle=_get_policy,
+        access=Access.READ,
+    ),
+    Operation(
+        service="iam",
+        name="ListPolicies",
+        action="iam:ListPolicies",
+        target=targets.listed("policy"),
+        handle=_list_policies,
+        access=Access.READ,
+    ),
+    Operation(
+        service="iam",
+        name="DeletePolicy",
+        action="iam:DeletePolicy",
+        target=targets.policy,
+        handle=_delete_policy,
+        access=Access.WRITE,
+    ),
+    Operation(
+        service="iam",
+        name="CreatePolicyVersion",
+        action="iam:CreatePolicyVersion",
+        target=targets.policy,
+        handle=_create_policy_version,
+        access=Access.WRITE,
+    ),
+    Operation(
+        service="iam",
+        name="GetPolicyVersion",
+        action="iam:GetPolicyVersion",
+        target=targets.policy,
+        handle=_get_policy_version,
+        access=Access.READ,
+    ),
+    Operation(
+        service="iam",
+        name="ListPolicyVersions",
+        action="iam:ListPolicyVersions",
+        target=targets.policy,
+        handle=_list_policy_versions,
+        access=Access.READ,
+    ),
+    Operation(
+        service="iam",
+        name="SetDefaultPolicyVersion",
+        action="iam:SetDefaultPolicyVersion",
+        target=targets.policy,
+        handle=_set_default_policy_version,
+        access=Access.WRITE,
+    ),
+    Operation(
+        service="iam",
+        name="DeletePolicyVersion",
+        action="iam:DeletePolicyVersion",
+        target=targets.policy,
+        handle=_delete_policy_version,
+        access=Access.WRITE,
+    ),
+    Operation(
+        service="iam",
+        name="TagPolicy",
+        action="iam:TagPolicy",
+        target=targets.policy,
+        handle=_tag_policy,
+        access=Access.WRITE,
+    ),
+    Operation(
+        service="iam",
+        name="UntagPolicy",
+        action="iam:UntagPolicy",
+        target=targets.policy,
+        handle=_untag_policy,
+        access=Access.WRITE,
+    ),
+    Operation(
+        service="iam",
+        name="ListPolicyTags",
+        action="iam:ListPolicyTags",
+        target=targets.policy,
+        handle=_list_policy_tags,
+        access=Access.READ,
+    ),
+    Operation(
+        service="iam",
+        name="ListEntitiesForPolicy",
+        action="iam:ListEntitiesForPolicy",
+        target=targets.policy,
+        handle=_list_entities_for_policy,
+        access=Access.READ,
+    ),
+)

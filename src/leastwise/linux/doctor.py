@@ -1,0 +1,108 @@
+"""What isolation this machine gives, for `leastwise doctor`."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from leastwise.guest import syscalls
+from leastwise.linux.cgroups import Cgroups
+from leastwise.linux.privileges import Privileges
+
+_LANDLOCK_SCOPES: Final = 6
+_PR_GET_SECCOMP: Final = 21
+
+
+class Grade(StrEnum):
+    GOOD = "good"
+    WEAK = "weak"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One fact about the machine.
+
+    Args:
+        subject: what was looked at.
+        grade: how good it is for isolation.
+        text: what was found, and what would be better.
+    """
+
+    subject: str
+    grade: Grade
+    text: str
+
+
+def examine(privileges: Privileges, cgroups: Cgroups, runtimes: Sequence[str]) -> list[Finding]:
+    """Looks at everything the sandbox is built from. Changes nothing, apart from making the cgroup directory."""
+    findings = []
+    for subject, text in isolation_layers(privileges, cgroups).items():
+        grade = Grade.GOOD if text == "on" or text.startswith("on (") else Grade.WEAK
+        if text.startswith("off"):
+            grade = Grade.MISSING
+        findings.append(Finding(subject=subject, grade=grade, text=text))
+    names = ", ".join(runtimes)
+    findings.append(
+        Finding(subject="runtimes", grade=Grade.GOOD if names else Grade.MISSING, text=names or "no runtime was found")
+    )
+    findings.extend(_tool(name) for name in ("runsc", "bwrap"))
+    return findings
+
+
+def isolation_layers(privileges: Privileges, cgroups: Cgroups) -> Mapping[str, str]:
+    """Layer -> `on`, or why it is weaker than it should be."""
+    layers = {
+        "namespaces": "on",
+        "root file system": "on",
+        "capabilities": "on",
+        "user ids": "on" if privileges.privileged else f"weaker: all sandboxes share one user id ({privileges.weakness})",
+        "user namespaces": "on" if _user_namespaces() else "off: the kernel allows none",
+        "memory and processes": _cgroup_text(cgroups),
+        "freezing": "on" if cgroups.version != "none" else "weaker: by signals to each process",
+        "landlock": _landlock_text(syscalls.landlock_abi()),
+        "seccomp": "on" if _seccomp() else "off: the kernel has no system call filter",
+    }
+    if not syscalls.SUPPORTED:
+        layers["seccomp"] = f"off: no filter for {syscalls.MACHINE}"
+    return layers
+
+
+def _cgroup_text(cgroups: Cgroups) -> str:
+    if cgroups.version == "none":
+        return f"weaker: only limits of single processes ({cgroups.weakness}); run functions of one owner only"
+    return f"on (cgroup {cgroups.version})" if not cgroups.weakness else f"weaker: {cgroups.weakness}"
+
+
+def _landlock_text(abi: int) -> str:
+    if abi == 0:
+        return "off: the kernel has no landlock"
+    return f"on (ABI {abi})" if abi >= _LANDLOCK_SCOPES else f"weaker: ABI {abi} knows no scopes of sockets and signals"
+
+
+def _user_namespaces() -> bool:
+    try:
+        return int(Path("/proc/sys/user/max_user_namespaces").read_text()) > 0
+    except (OSError, ValueError):
+        return False
+
+
+def _seccomp() -> bool:
+    return Path("/proc/sys/kernel/seccomp/actions_avail").exists() or _prctl_knows_seccomp()
+
+
+def _prctl_knows_seccomp() -> bool:
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) >= 0)
+
+
+def _tool(name: str) -> Finding:
+    path = shutil.which(name, path=os.environ.get("PATH", os.defpath))
+    text = path or "not found"
+    return Finding(subject=name, grade=Grade.GOOD if path else Grade.WEAK, text=text)

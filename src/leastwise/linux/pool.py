@@ -1,0 +1,241 @@
+"""Generic sandboxes of one account and runtime, kept ready; and the fork servers they come from."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from leastwise.kernel.errors import LeastwiseError
+from leastwise.linux.cgroups import Cgroup, Cgroups
+from leastwise.linux.output import OutputReader
+from leastwise.linux.privileges import Privileges
+from leastwise.linux.sandbox import RuntimeFamily, Sandbox
+from leastwise.linux.zygote_client import Zygote, ZygotePlan
+from leastwise.runtime.interface import EnvironmentCrashed
+
+_log = logging.getLogger(__name__)
+
+_QUIET_S: Final = 0.02
+"""The pool is refilled when nothing was taken for so long: a burst has the processors for itself."""
+_MAX_FORKS: Final = 5_000
+"""Sandboxes of one fork server. They share its memory layout and hash seed, so it is renewed now and then."""
+_SPARE_CGROUPS: Final = 8
+
+
+class Pool:
+    """See `LinuxDriver` for the arguments."""
+
+    def __init__(
+        self,
+        plan: ZygotePlan,
+        *,
+        runtime: str,
+        family: RuntimeFamily,
+        size: int,
+        idle_s: float | None,
+        cgroups: Cgroups,
+        privileges: Privileges,
+        numbers: Iterator[int],
+    ) -> None:
+        self._plan = plan
+        self._runtime = runtime
+        self._family = family
+        self._size = size
+        self._idle_s = idle_s
+        self._cgroups = cgroups
+        self._privileges = privileges
+        self._numbers = numbers
+        self._loop = asyncio.get_running_loop()
+        self._starting: asyncio.Task[Zygote] | None = None
+        self._zygote: Zygote | None = None
+        self._retired: list[Zygote] = []
+        self._waiting: deque[Sandbox] = deque()
+        self._spare: deque[Cgroup] = deque()
+        self._all: set[Sandbox] = set()
+        self._refill: asyncio.Task[None] | None = None
+        self._refill_at: asyncio.TimerHandle | None = None
+        self._idle_at: asyncio.TimerHandle | None = None
+        self._taken_at = time.monotonic()
+        self._closed = False
+
+    async def take(self) -> Sandbox:
+        """A generic sandbox: from the pool, or one that is just being made (`Sandbox.ready` tells).
+
+        Raises:
+            Unavailable: the fork server does not start.
+        """
+        self._taken_at = time.monotonic()
+        self._refill_soon()
+        while self._waiting:
+            sandbox = self._waiting.popleft()
+            if sandbox.alive:
+                return sandbox
+        sandbox = await self._make()
+        try:
+            await self._family.prepare(sandbox, self._runtime)
+        except BaseException:
+            await asyncio.shield(asyncio.ensure_future(sandbox.stop()))
+            raise
+        return sandbox
+
+    async def fill(self) -> None:
+        """Makes sandboxes until the pool is full."""
+        while len(self._waiting) < self._size and not self._closed:
+            await self._add()
+
+    async def close(self) -> None:
+        """Stops every sandbox and fork server."""
+        self._closed = True
+        for handle in (self._refill_at, self._idle_at):
+            if handle is not None:
+                handle.cancel()
+        if self._refill is not None:
+            self._refill.cancel()
+            with contextlib.suppress(asyncio.CancelledError, LeastwiseError):
+                await self._refill
+        if self._starting is not None:
+            with contextlib.suppress(asyncio.CancelledError, LeastwiseError):
+                await self._starting
+        await asyncio.gather(*(sandbox.stop() for sandbox in list(self._all)))
+        zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
+        await asyncio.gather(*(zygote.stop() for zygote in zygotes))
+        spare, self._spare = list(self._spare), deque()
+        await self._loop.run_in_executor(None, lambda: [cgroup.release() for cgroup in spare])
+
+    def _refill_soon(self) -> None:
+        if self._refill_at is not None:
+            self._refill_at.cancel()
+        self._refill_at = self._loop.call_later(_QUIET_S, self._start_refill)
+
+    def _start_refill(self) -> None:
+        self._refill_at = None
+        if self._closed or (self._refill is not None and not self._refill.done()):
+            return
+        self._refill = self._loop.create_task(self._refill_now())
+
+    async def _refill_now(self) -> None:
+        try:
+            while len(self._waiting) < self._size and not self._closed:
+                if time.monotonic() - self._taken_at < _QUIET_S:
+                    self._refill_soon()
+                    return
+                await self._add()
+            while len(self._spare) < _SPARE_CGROUPS and self._cgroups.version != "none" and not self._closed:
+                self._spare.append(await self._loop.run_in_executor(None, self._new_cgroup))
+        except (LeastwiseError, OSError) as error:
+            _log.warning("the pool of %s cannot be filled: %s", self._runtime, error)
+        self._watch_idle()
+
+    async def _add(self) -> None:
+        sandbox = await self._make()
+        try:
+            await sandbox.wait_ready()
+            await self._family.prepare(sandbox, self._runtime)
+        except EnvironmentCrashed as crash:
+            _log.warning("a sandbox of %s ended before it was used: %s", self._runtime, crash)
+            raise
+        except BaseException:
+            await sandbox.stop()
+            raise
+        self._waiting.append(sandbox)
+
+    async def _make(self) -> Sandbox:
+        zygote = await self._living_zygote()
+        cgroup = self._spare.popleft() if self._spare else self._new_cgroup()
+        number = next(self._numbers)
+        ours, theirs = socket.socketpair()
+        telemetry, telemetry_in = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pipe, pipe_in = os.pipe2(os.O_CLOEXEC)
+        telemetry.setblocking(False)
+        os.set_blocking(pipe, False)
+        sandbox = Sandbox(
+            f"{number}-{secrets.token_hex(8)}",
+            wire_end=ours,
+            output=OutputReader(self._loop, telemetry, pipe),
+            cgroup=cgroup,
+            mounter=zygote.mounter,
+        )
+        self._all.add(sandbox)
+        sandbox.exited.add_done_callback(lambda _: self._gone(sandbox))
+        join_fds, into_fd = cgroup.join_fds(), cgroup.into_fd()
+        forked = zygote.fork(
+            sandbox.sandbox_id,
+            kernel_id=self._privileges.kernel_id(number),
+            fds=(theirs.fileno(), telemetry_in.fileno(), pipe_in),
+            join_fds=join_fds,
+            into_fd=into_fd,
+            on_exit=sandbox.ended,
+        )
+        forked.add_done_callback(lambda future: _hand_over(future, sandbox))
+        theirs.close()
+        telemetry_in.close()
+        for fd in (pipe_in, *join_fds, *([into_fd] if into_fd >= 0 else [])):
+            os.close(fd)
+        return sandbox
+
+    def _new_cgroup(self) -> Cgroup:
+        return self._cgroups.make(secrets.token_hex(8))
+
+    async def _living_zygote(self) -> Zygote:
+        zygote = self._zygote
+        if zygote is not None and zygote.alive and zygote.forks < _MAX_FORKS:
+            return zygote
+        if self._starting is None:
+            self._starting = self._loop.create_task(self._start_zygote())
+        starting = self._starting
+        try:
+            return await asyncio.shield(starting)
+        finally:
+            if self._starting is starting and starting.done():
+                self._starting = None
+
+    async def _start_zygote(self) -> Zygote:
+        fresh = Zygote(self._plan)
+        await fresh.start()
+        if self._zygote is not None:
+            self._retired.append(self._zygote)
+        self._zygote = fresh
+        await self._end_unused()
+        return fresh
+
+    async def _end_unused(self) -> None:
+        unused = [zygote for zygote in self._retired if not zygote.sandboxes]
+        for zygote in unused:
+            self._retired.remove(zygote)
+            await zygote.stop()
+
+    def _gone(self, sandbox: Sandbox) -> None:
+        self._all.discard(sandbox)
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(sandbox)
+
+    def _watch_idle(self) -> None:
+        if self._idle_s is None or self._closed or self._idle_at is not None:
+            return
+        self._idle_at = self._loop.call_later(self._idle_s, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        """Nobody asked for long and nothing runs but the pool: gives the memory back."""
+        self._idle_at = None
+        if self._closed or self._zygote is None or self._idle_s is None:
+            return
+        if time.monotonic() - self._taken_at < self._idle_s or len(self._all) > len(self._waiting):
+            self._watch_idle()
+            return
+        zygote, self._zygote = self._zygote, None
+        self._waiting.clear()
+        self._refill = self._loop.create_task(zygote.stop())
+
+
+def _hand_over(forked: asyncio.Future[int], sandbox: Sandbox) -> None:
+    if forked.cancelled() or forked.exception() is not None:
+        return  # `on_exit` has told the sandbox
+    sandbox.born(forked.result())
