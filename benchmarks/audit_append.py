@@ -14,8 +14,9 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from leastwise.audit.record import encode
 from tests.unit.audit.happenings import INVOKE, make_ledger, open_database, verdict_of
+
+from leastwise.audit.record import encode
 
 RECORDS = 20_000
 ROUNDS = 5

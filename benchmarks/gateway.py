@@ -68,7 +68,7 @@ def free_port() -> int:
 
 def start_platform(data: Path) -> tuple[subprocess.Popen, str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "leastwise.cli.main", "up", "--data", str(data), "--listen", "127.0.0.1:0"],
+        [Path(sys.executable).parent / "leastwise", "up", "--data", str(data), "--listen", "127.0.0.1:0"],
         stdout=subprocess.PIPE,
         text=True,
     )

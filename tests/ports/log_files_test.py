@@ -14,7 +14,8 @@ from leastwise.logs.interface import (
     LogGroupNotFound,
     LogStreamExists,
     LogStreamNotFound,
-    TooManyLogs,
+    TooManyGroups,
+    TooManyStreams,
 )
 from leastwise.storage import log_files
 from leastwise.storage.log_files import LogFiles
@@ -50,7 +51,7 @@ def test_what_is_written_is_read_without_an_explicit_flush(logs):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a\nb\rc\r\n", "\x00\x1f", "snow ☃ \U0001f600", 'E 0 1 2 "x"', "\nE 0 1 2 \"forged\"\n", "x" * 100_000]
+    "text", ["", "a\nb\rc\r\n", "\x00\x1f", "snow ☃ \U0001f600", 'E 0 1 2 "x"', '\nE 0 1 2 "forged"\n', "x" * 100_000]
 )
 def test_any_text_comes_back_as_it_was(logs, text):
     put(logs, text)
@@ -104,7 +105,8 @@ def test_accounts_and_groups_are_told_apart(logs):
 @pytest.mark.parametrize("page", [1, 3, 7, 100])
 def test_pages_of_any_size_give_every_event_once_and_in_order(logs, newest_first, page):
     for number in range(40):
-        put(logs, f"{number}" + "x" * 2_000, at=NOW + number // 5, stream=f"s{number % 3}")
+        put(logs, f"{number}" + "x" * 1_000, at=NOW + number // 5, stream=f"s{number % 3}")
+        logs.flush()
     whole = read(logs, newest_first=newest_first)
     assert len(list((logs._directory).rglob("*.log"))) > 3
     found, beyond = [], None
@@ -130,7 +132,7 @@ def test_a_torn_last_line_is_passed_over_and_what_follows_is_not_lost(logs, tmp_
     logs.flush()
     (file,) = (tmp_path / "logs").rglob("*.log")
     with file.open("ab") as opened:
-        opened.write(b'E 0 1795459679001 17954596')
+        opened.write(b"E 0 1795459679001 17954596")
     assert ["whole"] == messages(read(logs))
     again = LogFiles(tmp_path / "logs", region="us-east-1")
     put(again, "next", at=NOW + 5)
@@ -142,7 +144,7 @@ def test_damaged_lines_are_passed_over(logs, tmp_path):
     logs.flush()
     (file,) = (tmp_path / "logs").rglob("*.log")
     with file.open("ab") as opened:
-        opened.write(b"E 9 1 1 \"no such stream\"\nE 0 x y \"z\"\nE 0 1 1 not json\nS 1\nS 1 2 {\n\xff\xfe\n\n")
+        opened.write(b'E 9 1 1 "no such stream"\nE 0 x y "z"\nE 0 1 1 not json\nS 1\nS 1 2 {\n\xff\xfe\n\n')
     put(logs, "two", at=NOW + 5)
     assert ["one", "two"] == messages(read(logs))
     assert [STREAM] == [stream.name for stream in logs.streams(ACCOUNT, GROUP, prefix="")]
@@ -210,9 +212,9 @@ def test_groups_and_streams_have_a_limit(logs, monkeypatch):
     for name in "ab":
         logs.create_group(ACCOUNT, name, created_at_ms=NOW)
         logs.create_stream(ACCOUNT, "a", name, created_at_ms=NOW)
-    with pytest.raises(TooManyLogs):
+    with pytest.raises(TooManyGroups):
         logs.create_group(ACCOUNT, "c", created_at_ms=NOW)
-    with pytest.raises(TooManyLogs):
+    with pytest.raises(TooManyStreams):
         logs.create_stream(ACCOUNT, "a", "c", created_at_ms=NOW)
 
 
@@ -285,3 +287,10 @@ def test_writers_and_readers_in_many_threads_lose_nothing(logs, tmp_path):
     for thread in threads:
         thread.join()
     assert 801 == len({event.event_id for event in read(logs)})
+
+
+def test_a_ping_says_whether_logs_can_be_kept(logs, tmp_path):
+    logs.ping()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.Unavailable):
+        LogFiles(tmp_path / "file" / "logs", region="us-east-1").ping()

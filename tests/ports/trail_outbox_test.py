@@ -38,10 +38,14 @@ async def test_a_row_number_is_never_given_twice(database):
 
 async def test_a_put_joins_the_callers_transaction(database):
     outbox = SqlOutbox(database)
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail_after_putting():
         async with database.begin():
             await outbox.put("a", b"")
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_after_putting()
     assert await outbox.waiting() == ()
 
 

@@ -24,6 +24,7 @@ TRUST = json.dumps(
         ],
     }
 )
+LEASTWISE = str(Path(sys.executable).parent / "leastwise")
 RUNTIME = f"python3.{sys.version_info.minor}"
 
 
@@ -87,7 +88,7 @@ def start(data: Path, *arguments: str, listen: str = "127.0.0.1:0") -> Platform:
     log = data.parent / f"{data.name}.log"
     with log.open("ab") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "leastwise.cli.main", "up", "--data", str(data), "--listen", listen, *arguments],
+            [LEASTWISE, "up", "--data", str(data), "--listen", listen, *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -188,7 +188,7 @@ def test_a_body_that_was_changed_after_signing_is_refused(platform, deploy):
 
 def test_a_presigned_request_works_until_it_does_not_match(platform):
     client = platform.client("sts")
-    url = client.generate_presigned_url("get_caller_identity", ExpiresIn=60)
+    url = client.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
     status, _, body = raw(url)
     assert status == 200
     assert b"user/administrator" in body
@@ -212,15 +212,15 @@ def test_a_role_is_assumed_by_whom_it_trusts_with_an_external_id(platform, iam, 
     may = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:List*", "Resource": "*"}]}
     iam.put_role_policy(RoleName="assumed", PolicyName="p", PolicyDocument=json.dumps(may))
     sts = person.client("sts")
-    denied = error_of(sts.assume_role, RoleArn=role, RoleSessionName="s")
+    denied = error_of(sts.assume_role, RoleArn=role, RoleSessionName="session")
     assert denied["Error"]["Code"] == "AccessDenied"
-    got = sts.assume_role(RoleArn=role, RoleSessionName="s", ExternalId="agreed")["Credentials"]
+    got = sts.assume_role(RoleArn=role, RoleSessionName="session", ExternalId="agreed")["Credentials"]
     session = platform.client_for("lambda", got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
     session.list_functions()
     who = platform.client_for("sts", got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
-    assert who.get_caller_identity()["Arn"].endswith(":assumed-role/assumed/s")
+    assert who.get_caller_identity()["Arn"].endswith(":assumed-role/assumed/session")
     narrow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}]}
-    got = sts.assume_role(RoleArn=role, RoleSessionName="s", ExternalId="agreed", Policy=json.dumps(narrow))
+    got = sts.assume_role(RoleArn=role, RoleSessionName="session", ExternalId="agreed", Policy=json.dumps(narrow))
     got = got["Credentials"]
     session = platform.client_for("lambda", got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
     refused = error_of(session.list_functions)

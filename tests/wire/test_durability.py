@@ -1,39 +1,44 @@
 """kill -9 at any moment: nothing acknowledged is lost, and nothing is left behind."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import botocore.exceptions
 import pytest
-from tests.wire.conftest import RUNTIME, TRUST, package, start
+from tests.wire.conftest import LEASTWISE, RUNTIME, TRUST, package, start
 
 ROUNDS = 3
 SOURCE = "def handler(event, context):\n    print('ran', event['n'])\n    return event['n']\n"
 
 
-def sandboxed_processes(data: Path) -> set[int]:
-    """Processes of this data directory's platform: they carry its path, or live in namespaces that are not ours."""
-    ours = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("mnt", "user", "pid")}
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            if entry.stat().st_uid != os.geteuid() and os.geteuid() != 0:
+def family_of(pid: int) -> set[tuple[int, str]]:
+    """(pid, start time) of all descendants. Processes that were made and are not there any more are left out."""
+    found, asked = set(), [pid]
+    while asked:
+        for children in Path(f"/proc/{asked.pop()}/task").glob("*/children"):
+            try:
+                numbers = [int(number) for number in children.read_text().split()]
+            except OSError:
                 continue
-            command = (entry / "cmdline").read_bytes()
-            foreign = any(os.readlink(entry / "ns" / kind) != name for kind, name in ours.items())
-        except OSError:
-            continue
-        if foreign or str(data).encode() in command:
-            found.add(int(entry.name))
+            asked += numbers
+            found |= {(number, start) for number in numbers if (start := start_time(number))}
     return found
+
+
+def start_time(pid: int) -> str | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def alive(family: set[tuple[int, str]]) -> set[tuple[int, str]]:
+    return {(pid, start) for pid, start in family if start_time(pid) == start}
 
 
 def cgroups() -> set[str]:
@@ -83,7 +88,6 @@ def test_kill_minus_nine_loses_nothing_acknowledged_and_leaves_nothing_behind(tm
     data = tmp_path / "data"
     before_cgroups, before_mounts = cgroups(), mounts()
     platform = start(data)
-    strangers = sandboxed_processes(tmp_path / "nothing") - sandboxed_processes(data)
     role = platform.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
     platform.client("lambda").create_function(
         FunctionName="f", Runtime=RUNTIME, Role=role, Handler="app.handler", Code={"ZipFile": package(SOURCE)}
@@ -96,13 +100,16 @@ def test_kill_minus_nine_loses_nothing_acknowledged_and_leaves_nothing_behind(tm
         wait_until(lambda loads=loads: min(len(load.calls) for load in loads) >= 20 * (number + 1), "no load")
         for load in loads:
             load.stopped = True
+        platform.process.send_signal(signal.SIGSTOP)
+        family = family_of(platform.process.pid)
+        assert len(family) > 4, "the platform has no sandboxes to leave behind"
         platform.stop(signal.SIGKILL)
         for load in loads:
             load.join(60)
             events.update(load.events)
             calls.update(load.calls)
             users.update(load.users)
-        wait_until(lambda: not sandboxed_processes(data) - strangers, "processes outlive the platform")
+        wait_until(lambda family=family: not alive(family), "processes outlive the platform")
         platform = start(data)
     listed = {
         user["UserName"]
@@ -118,19 +125,20 @@ def test_kill_minus_nine_loses_nothing_acknowledged_and_leaves_nothing_behind(tm
 
     wait_until(lambda: events <= ran(), "an accepted event did not run")
     usage = subprocess.run(
-        [sys.executable, "-m", "leastwise.cli.main", "--output", "json", "usage", "--data", str(data)],
+        [LEASTWISE, "--output", "json", "usage", "--data", str(data)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert usage.returncode == 0, usage.stderr
     assert sum(total["Requests"] for total in json.loads(usage.stdout)["Totals"]) >= len(calls)
+    family = family_of(platform.process.pid)
     assert platform.stop() == 0
-    wait_until(lambda: not sandboxed_processes(data) - strangers, "processes outlive the platform")
+    wait_until(lambda: not alive(family), "processes outlive the platform")
     assert cgroups() <= before_cgroups
     assert mounts() == before_mounts
     verified = subprocess.run(
-        [sys.executable, "-m", "leastwise.cli.main", "audit", "verify", "--data", str(data)],
+        [LEASTWISE, "audit", "verify", "--data", str(data)],
         capture_output=True,
         text=True,
         check=False,
@@ -140,7 +148,7 @@ def test_kill_minus_nine_loses_nothing_acknowledged_and_leaves_nothing_behind(tm
 
 def test_a_second_platform_on_the_same_data_is_refused_with_the_reason(platform):
     second = subprocess.run(
-        [sys.executable, "-m", "leastwise.cli.main", "up", "--data", str(platform.data), "--listen", "127.0.0.1:0"],
+        [LEASTWISE, "up", "--data", str(platform.data), "--listen", "127.0.0.1:0"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -153,7 +161,7 @@ def test_a_second_platform_on_the_same_data_is_refused_with_the_reason(platform)
 
 def test_off_loopback_without_tls_is_refused(tmp_path):
     refused = subprocess.run(
-        [sys.executable, "-m", "leastwise.cli.main", "up", "--data", str(tmp_path / "d"), "--listen", "0.0.0.0:0"],
+        [LEASTWISE, "up", "--data", str(tmp_path / "d"), "--listen", "0.0.0.0:0"],
         capture_output=True,
         text=True,
         timeout=60,

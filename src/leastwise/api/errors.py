@@ -185,12 +185,6 @@ def describe(error: Exception, service: str) -> WireError:
     )
 
 
-def error_words(error: Exception, service: str) -> tuple[str, str]:
-    """(AWS code, message): what the caller reads, for the record."""
-    told = describe(error, service)
-    return told.code, told.message
-
-
 def _row(kind: type[Exception], service: str) -> _Row:
     own = _SERVICES.get(service, {})
     common = _PROTOCOLS[_protocol_of(service)]

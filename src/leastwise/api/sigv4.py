@@ -37,6 +37,8 @@ from leastwise.kernel.call import NoProof, SigV4Proof
 Headers = Sequence[tuple[bytes, bytes]]
 
 _EMPTY_SHA256: Final = sha256(b"").hexdigest().encode()
+_SPACE: Final = 32
+_AUTHORIZATION: Final = b"authorization"
 _KEPT_TEMPLATES: Final = 2048
 _NEEDED_IN_QUERY: Final = (
     "X-Amz-Algorithm",
@@ -76,12 +78,12 @@ def build_proof(method: str, raw_path: bytes, query: bytes, headers: Headers, bo
     Returns:
         a proof to be judged, or `NoProof` in AWS's words. Never raises for anything a stranger can send.
     """
+    names = tuple([name for name, _ in headers])
     authorization = None
-    for name, value in headers:
-        if name == b"authorization":
-            if authorization is not None:
-                return NoProof(reason="incomplete", message="Request has more than one Authorization header.")
-            authorization = value
+    if _AUTHORIZATION in names:
+        if names.count(_AUTHORIZATION) > 1:
+            return NoProof(reason="incomplete", message="Request has more than one Authorization header.")
+        authorization = headers[names.index(_AUTHORIZATION)][1]
     try:
         if authorization is not None:
             if b"X-Amz-Signature=" in query:
@@ -89,7 +91,7 @@ def build_proof(method: str, raw_path: bytes, query: bytes, headers: Headers, bo
                 message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query "
                 message += "string parameter or the Authorization header should be specified"
                 return NoProof(reason="incomplete", message=message)
-            return _from_header(method, raw_path, query, headers, body, authorization)
+            return _from_header(method, raw_path, query, headers, names, body, authorization)
         if b"X-Amz-" in query and (b"X-Amz-Signature=" in query or b"X-Amz-Credential=" in query):
             return _from_query(method, raw_path, query, headers, body)
     except RefusedError as refused:
@@ -98,10 +100,15 @@ def build_proof(method: str, raw_path: bytes, query: bytes, headers: Headers, bo
 
 
 def _from_header(  # noqa: PLR0917 - the five parts of a request and its header, on the hot path
-    method: str, raw_path: bytes, query: bytes, headers: Headers, body: bytes, authorization: bytes
+    method: str,
+    raw_path: bytes,
+    query: bytes,
+    headers: Headers,
+    names: tuple[bytes, ...],
+    body: bytes,
+    authorization: bytes,
 ) -> SigV4Proof | NoProof:
     head, _, signature = authorization.rpartition(b"Signature=")
-    names = tuple([name for name, _ in headers])
     template = _templates.get((head, names))
     if template is None:
         template, signature = read_authorization(authorization, names)
@@ -164,38 +171,33 @@ def _string_to_sign(  # noqa: PLR0917 - the parts of a request in their order, o
     template: Template, stamp: bytes, method: str, path: bytes, query: bytes, headers: Headers, body_hash: bytes
 ) -> bytes:
     # 1 the canonical request: method, path, query, headers, names of the signed headers, payload hash
-    parts = [method.encode("ascii"), path, query]
-    for prefix, at in template.columns:
-        if isinstance(at, int):
-            value = headers[at][1].strip()
-            if b"  " in value or b"\t" in value:
-                value = b" ".join(value.split())
-        else:
-            value = b",".join([b" ".join(headers[one][1].split()) for one in at])
-        parts.append(prefix + value)
-    canonical = b"\n".join(parts) + b"\n" + template.signed_headers + body_hash
+    lines = b"\n".join([prefix + headers[at][1] for prefix, at in template.columns])
+    if (
+        template.repeated
+        or b"  " in lines
+        or b" \n" in lines
+        or b": " in lines
+        or b"\t" in lines
+        or lines[-1] == _SPACE
+    ):
+        lines = _folded(template, headers)
+    canonical = b"\n".join((method.encode("ascii"), path, query, lines, template.signed_headers, body_hash))
     # 2 and 3 its hash, below algorithm, instant and scope
     return b"\n".join((ALGORITHM, stamp, template.credential.scope, sha256(canonical).hexdigest().encode()))
 
 
+def _folded(template: Template, headers: Headers) -> bytes:
+    """The canonical headers where a value is repeated, or holds white space that is trimmed or folded."""
+    folded = []
+    for at, (prefix, place) in enumerate(template.columns):
+        places = template.repeated.get(at, (place,))
+        folded.append(prefix + b",".join([b" ".join(headers[one][1].split()) for one in places]))
+    return b"\n".join(folded)
+
+
 def _from_query(method: str, raw_path: bytes, query: bytes, headers: Headers, body: bytes) -> SigV4Proof | NoProof:
     """A presigned request. Its parameters are part of the canonical query, all but the signature."""
-    given: dict[str, str] = {}
-    rest: list[bytes] = []
-    for pair in query.split(b"&"):
-        key, _, value = pair.partition(b"=")
-        name = unquote_to_bytes(key).decode("latin-1")
-        if name.startswith("X-Amz-"):
-            if name in given:
-                refuse("incomplete", f"Query parameter '{name[:64]}' is given more than once.")
-            given[name] = unquote_to_bytes(value).decode("latin-1")
-        if name != "X-Amz-Signature":
-            rest.append(pair)
-    missing = [
-        f"AWS query-string parameters must include '{name}'. " for name in _NEEDED_IN_QUERY if not given.get(name)
-    ]
-    if missing:
-        refuse("incomplete", "".join(missing) + "Re-examine the query-string parameters.")
+    given, rest = _read_parameters(query)
     if given["X-Amz-Algorithm"] != ALGORITHM.decode():
         refuse("incomplete", f"Unsupported AWS 'algorithm': '{given['X-Amz-Algorithm'][:64]}'.")
     signature = given["X-Amz-Signature"]
@@ -234,3 +236,24 @@ def _from_query(method: str, raw_path: bytes, query: bytes, headers: Headers, bo
         ),
         signature=signature,
     )
+
+
+def _read_parameters(query: bytes) -> tuple[dict[str, str], list[bytes]]:
+    """The signature's own parameters by name, and every pair that is part of what was signed."""
+    given: dict[str, str] = {}
+    rest: list[bytes] = []
+    for pair in query.split(b"&"):
+        key, _, value = pair.partition(b"=")
+        name = unquote_to_bytes(key).decode("latin-1")
+        if name.startswith("X-Amz-"):
+            if name in given:
+                refuse("incomplete", f"Query parameter '{name[:64]}' is given more than once.")
+            given[name] = unquote_to_bytes(value).decode("latin-1")
+        if name != "X-Amz-Signature":
+            rest.append(pair)
+    missing = [
+        f"AWS query-string parameters must include '{name}'. " for name in _NEEDED_IN_QUERY if not given.get(name)
+    ]
+    if missing:
+        refuse("incomplete", "".join(missing) + "Re-examine the query-string parameters.")
+    return given, rest

@@ -60,9 +60,9 @@ class Template:
     """What is the same in every request with the same Authorization head and the same header names in the same order.
 
     Args:
-        columns: per signed header `name:` and where its value stands in the header list; several places when it is
-            repeated.
-        signed_headers: the list as it follows the canonical headers, between line breaks.
+        columns: per signed header `name:` and where its (first) value stands in the header list.
+        repeated: column -> all places, for signed headers that come more than once.
+        signed_headers: the list as it follows the canonical headers, behind an empty line.
         date_at: where X-Amz-Date (or Date) stands; -1 when there is none.
         date_is_rfc822: it is a Date header.
         token_at: where X-Amz-Security-Token stands.
@@ -70,7 +70,8 @@ class Template:
     """
 
     credential: Credential
-    columns: tuple[tuple[bytes, int | tuple[int, ...]], ...]
+    columns: tuple[tuple[bytes, int], ...]
+    repeated: dict[int, tuple[int, ...]]
     signed_headers: bytes
     date_at: int
     date_is_rfc822: bool
@@ -164,17 +165,14 @@ def make_template(
         date_at = places[b"date"][0]
     return Template(
         credential=credential,
-        columns=tuple((name + b":", _one_or_all(places[name])) for name in wanted),
-        signed_headers=b"\n" + b";".join(wanted) + b"\n",
+        columns=tuple((name + b":", places[name][0]) for name in wanted),
+        repeated={at: tuple(places[name]) for at, name in enumerate(wanted) if len(places[name]) > 1},
+        signed_headers=b"\n" + b";".join(wanted),
         date_at=date_at,
         date_is_rfc822=use_date,
         token_at=places.get(b"x-amz-security-token", [-1])[0],
         hash_at=places.get(b"x-amz-content-sha256", [-1])[0],
     )
-
-
-def _one_or_all(places: list[int]) -> int | tuple[int, ...]:
-    return places[0] if len(places) == 1 else tuple(places)
 
 
 def _shown(name: bytes) -> str:

@@ -152,6 +152,11 @@ class Ledger:
                     digest = "" if line.digest is None else line.digest.hex()
                     yield Entry(sequence=line.sequence, payload=line.payload, digest=digest)
 
+    def ping(self) -> None:
+        """Raises `TrailUnavailable` when nothing can be recorded."""
+        if self._failure is not None:
+            raise TrailUnavailable(self._failure)
+
     async def recover(self) -> Recovery:
         """Becomes the writer: takes the lock, checks the end of the log, cuts off a torn last record, publishes what
         was committed and not yet published, and starts the group commit.

@@ -24,7 +24,10 @@ _NEWEST_MS: Final = 2 * HOUR_MS
 
 
 async def create_log_group(scene: Scene, parameters: Parameters) -> Parameters:
-    require_home_region(scene)
+    region = scene.services.log_reader.region
+    if scene.region != region:
+        message = f"Log groups are only kept in the region {region}."
+        raise InvalidLogsParameter(message)
     group = check_group_name(parameters["logGroupName"])
     for name, plain in (("kmsKeyId", ""), ("tags", {}), ("deletionProtectionEnabled", False)):
         if parameters.get(name, plain) != plain:

@@ -11,9 +11,9 @@ import gc
 import importlib
 import json
 import os
-import random
 import site
 import socket
+import ssl
 import sys
 import time
 import types
@@ -42,6 +42,12 @@ _WARM_MODULES = (
     "urllib.parse", "urllib.request", "uuid", "zipfile",
 )  # fmt: skip
 
+_prepared = python_output.Streams()
+_own_modules = {}  # type: dict[str, types.ModuleType]
+_main = types.ModuleType("__main__")
+_main.__builtins__ = builtins  # type: ignore[attr-defined]
+_reseed = ssl.RAND_add
+
 
 def warm_up() -> None:
     """In the fork server: imports and touches what every function needs, once for all of them."""
@@ -51,13 +57,16 @@ def warm_up() -> None:
     site.setcopyright()
     site.sethelper()
     sys.argv = ["/var/runtime/bootstrap.py"]
-    sys.flags  # noqa: B018 - touched on purpose
     python_json.encode({"warm": [1.5, None, True, "é"]}, ascii_only=True)
     python_errors.warm_up()
+    ssl.RAND_bytes(1)
+    for name in [name for name in sys.modules if name == "leastwise" or name.startswith("leastwise.")]:
+        _own_modules[name] = sys.modules[name]
 
 
 def serve(connection: socket.socket, layers: Layers) -> int:
     """The life of one environment. Returns the exit status of pid 1."""
+    log = _settle_in()
     frames = Frames(connection)
     try:
         kind, body, code_fd = _receive_with_fd(connection)
@@ -66,11 +75,11 @@ def serve(connection: socket.socket, layers: Layers) -> int:
         request = json.loads(body)
         layers.mount_code(code_fd, request["tmp_mib"])
         layers.confine(data_limit=request["data_limit"])
-    except EOFError:
-        return 0
-    _become_a_function(request["variables"])
-    try:
-        return _Runtime(connection, frames, request["handler"]).run()
+        os.environ.clear()
+        os.environ.update(request["variables"])
+        time.tzset()
+        gc.enable()
+        return _Runtime(connection, frames, log).run(request["handler"])
     except EOFError:
         return 0
     except SystemExit as exit_request:
@@ -96,24 +105,18 @@ def _receive_with_fd(connection: socket.socket) -> tuple[int, bytes, int]:
     return kind, bytes(body), fds[0] if fds else -1
 
 
-def _become_a_function(variables: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(variables)
-    time.tzset()
-    # Python's own generator is reseeded by its at-fork hook; this one is told as well.
-    # SECURITY: children of one fork server must never draw the same random numbers.
-    random.seed(os.urandom(32))
-    if "_ssl" in sys.modules:
-        sys.modules["_ssl"].RAND_add(os.urandom(32), 32.0)
+def _settle_in() -> python_output.Log:
+    """Generic stage: makes the fork server's interpreter look like one that was started for a function."""
+    # SECURITY: children of one fork server must never draw the same random numbers. Python's own generator is reseeded
+    # by its at-fork hook; OpenSSL notices that the pid changed, and is told as well.
+    _reseed(os.urandom(32), 32.0)
     sys.path[:] = _search_path(sys.path)
-    for name in [name for name in sys.modules if name == "leastwise" or name.startswith("leastwise.")]:
+    # Our own modules are hidden but kept: freeing them would copy every page they lie on.
+    for name in _own_modules:
         del sys.modules[name]
     # A fresh __main__: multiprocessing's "spawn" would run our own file again.
-    main = types.ModuleType("__main__")
-    main.__builtins__ = builtins  # type: ignore[attr-defined]
-    sys.modules["__main__"] = main
-    importlib.invalidate_caches()
-    gc.enable()
+    sys.modules["__main__"] = _main
+    return _prepared.install()
 
 
 def _search_path(interpreter_path: list[str]) -> list[str]:
@@ -144,17 +147,16 @@ def _leave(exit_request: SystemExit) -> int:
 class _Runtime:
     """One environment's handler and its wire."""
 
-    def __init__(self, connection: socket.socket, frames: Frames, handler: str) -> None:
+    def __init__(self, connection: socket.socket, frames: Frames, log: python_output.Log) -> None:
         self._send = connection.sendall
         self._frames = frames
-        self._handler_name = handler
         self._ascii_only = sys.version_info < (3, 12)  # Source: as the official runtime's marshaller of each version
-        self._log = python_output.install()
+        self._log = log
         self._handler = None
 
-    def run(self) -> int:
+    def run(self, handler: str) -> int:
         try:
-            self._handler = python_errors.find_handler(self._handler_name)
+            self._handler = python_errors.find_handler(handler)
         except Exception:
             error = python_errors.describe_init_failure(sys.exc_info())
             self._log.error(error)

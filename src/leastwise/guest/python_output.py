@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import socket
 import sys
 import threading
 import time
@@ -22,27 +21,21 @@ _NO_BREAK_SPACE = "\u00a0"
 _streams = []  # type: list[_Stream]
 
 
-class _Telemetry:
-    """Sends events. Blocks while the gateway is behind: a flood slows down whoever makes it."""
-
-    def __init__(self) -> None:
-        self._send = socket.socket(fileno=TELEMETRY_FD).send
-
-    def event(self, text: bytes) -> None:
-        try:
-            for start in range(0, len(text), EVENT_LIMIT):
-                piece = text[start : start + EVENT_LIMIT]
-                self._send(piece if piece.endswith(b"\n") else piece + b"\n")
-        except OSError:
-            return  # the gateway is gone, and with it everybody who could read this
+def send_event(text: bytes) -> None:
+    """Sends one event (in pieces if it is long). Blocks while the gateway is behind: a flood slows its maker down."""
+    try:
+        for start in range(0, len(text), EVENT_LIMIT):
+            piece = text[start : start + EVENT_LIMIT]
+            os.write(TELEMETRY_FD, piece if piece.endswith(b"\n") else piece + b"\n")
+    except OSError:
+        return  # the gateway is gone, and with it everybody who could read this
 
 
 class _Stream(io.RawIOBase):
     """Standard output or error: splits into lines, one event each."""
 
-    def __init__(self, telemetry: _Telemetry, fd: int) -> None:
+    def __init__(self, fd: int) -> None:
         super().__init__()
-        self._telemetry = telemetry
         self._fd = fd
         self._rest = {}  # type: dict[int, bytes]
 
@@ -58,9 +51,9 @@ class _Stream(io.RawIOBase):
         rest = self._rest.pop(thread, b"")
         *lines, unfinished = (rest + text).split(b"\n")
         for line in lines:
-            self._telemetry.event(line + b"\n")
+            send_event(line + b"\n")
         if len(unfinished) > EVENT_LIMIT:
-            self._telemetry.event(unfinished)
+            send_event(unfinished)
         elif unfinished:
             self._rest[thread] = unfinished
         return len(text)
@@ -69,7 +62,7 @@ class _Stream(io.RawIOBase):
         """Ends unfinished lines."""
         while self._rest:
             _, rest = self._rest.popitem()
-            self._telemetry.event(rest + b"\n")
+            send_event(rest + b"\n")
 
 
 class _Handler(logging.Handler):
@@ -86,7 +79,7 @@ class _Handler(logging.Handler):
         except Exception:
             self.handleError(record)
             return
-        self._log.telemetry.event(text.encode("utf-8", "backslashreplace"))
+        send_event(text.encode("utf-8", "backslashreplace"))
 
 
 class Log:
@@ -94,7 +87,6 @@ class Log:
 
     def __init__(self) -> None:
         self.request_id = ""
-        self.telemetry = _Telemetry()
 
     def error(self, payload: dict) -> None:  # type: ignore[type-arg]
         """An error payload as one event, lines joined by carriage returns, indented with no-break spaces."""
@@ -106,30 +98,34 @@ class Log:
                 text = line.lstrip(" ")
                 lines.append(_NO_BREAK_SPACE * (len(line) - len(text)) + text)
         flush()
-        self.telemetry.event("\r".join(lines).encode("utf-8", "backslashreplace"))
+        send_event("\r".join(lines).encode("utf-8", "backslashreplace"))
 
 
-def install() -> Log:
-    """Takes over sys.stdout, sys.stderr and the root logger."""
-    log = Log()
-    streams = [_Stream(log.telemetry, 1), _Stream(log.telemetry, 2)]
-    _streams[:] = streams
-    sys.stdout, sys.stderr = (
-        io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
-        for stream in streams
-    )
-    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
-    logging.Formatter.converter = time.gmtime  # type: ignore[assignment]
-    handler = _Handler(log)
-    handler.setFormatter(
-        logging.Formatter(
-            "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S"
+class Streams:
+    """Everything that is needed to take over a process's output; made in the fork server, put in place in the sandbox."""
+
+    def __init__(self) -> None:
+        self.log = Log()
+        _streams[:] = [_Stream(1), _Stream(2)]
+        self._texts = [
+            io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
+            for stream in _streams
+        ]
+        self._handler = _Handler(self.log)
+        self._handler.setFormatter(
+            logging.Formatter(
+                "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S"
+            )
         )
-    )
-    logging.getLogger().addHandler(handler)
-    # A forked child of the function keeps its parent's unfinished line out of its own output.
-    os.register_at_fork(after_in_child=_forget)
-    return log
+
+    def install(self) -> Log:
+        """Takes over sys.stdout, sys.stderr and the root logger."""
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self._texts  # type: ignore[misc]
+        logging.Formatter.converter = time.gmtime  # type: ignore[assignment]
+        logging.getLogger().addHandler(self._handler)
+        # A forked child of the function keeps its parent's unfinished line out of its own output.
+        os.register_at_fork(after_in_child=_forget)
+        return self.log
 
 
 def flush() -> None:

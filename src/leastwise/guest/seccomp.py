@@ -65,6 +65,8 @@ _PR_SET_PDEATHSIG = 1
 _PERSONALITIES = (0, 0xFFFFFFFF)
 _S_IFMT, _S_IFIFO, _S_IFREG = 0o170000, 0o010000, 0o100000
 
+_SHORT_JUMP = 255
+
 Instruction = tuple  # (code, jump if true, jump if false, constant)
 
 
@@ -157,6 +159,8 @@ def _tree(leaves: list) -> list:
         return list(leaves[0][1])
     middle = len(leaves) // 2
     left, right = _tree(leaves[:middle]), _tree(leaves[middle:])
+    if len(left) <= _SHORT_JUMP:
+        return [(_JGE, len(left), 0, leaves[middle][0]), *left, *right]
     # Conditional jumps reach 255 instructions, unconditional ones any number.
     return [(_JGE, 0, 1, leaves[middle][0]), (_JA, 0, 0, len(left)), *left, *right]
 

@@ -219,15 +219,21 @@ def pidfd_send_signal(pidfd: int, signal_number: int) -> None:
     _call("pidfd_send_signal", ctypes.c_long(pidfd), ctypes.c_long(signal_number), None, ctypes.c_long(0))
 
 
-def seccomp_set_filter(program: bytes) -> None:
-    """Installs a filter for the calling process. no_new_privs must be set."""
-    code = ctypes.create_string_buffer(program, len(program))
+class Filter:
+    """A seccomp program, laid out for the kernel once and installed by every sandbox.
 
-    class _Program(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+    Args:
+        program: an array of `struct sock_filter`.
+    """
 
-    request = _Program(len(program) // 8, ctypes.cast(code, ctypes.c_void_p))
-    _call("seccomp", ctypes.c_long(SECCOMP_SET_MODE_FILTER), ctypes.c_long(0), ctypes.byref(request))
+    def __init__(self, program: bytes) -> None:
+        self._code = ctypes.create_string_buffer(program, len(program))
+        # struct sock_fprog: 16-bit length, padding, pointer.
+        self._request = struct.pack("=HHIQ", len(program) // 8, 0, 0, ctypes.addressof(self._code))
+
+    def install(self) -> None:
+        """Binds the calling process and its later children. no_new_privs must be set."""
+        _call("seccomp", ctypes.c_long(SECCOMP_SET_MODE_FILTER), ctypes.c_long(0), self._request)
 
 
 def landlock_abi() -> int:

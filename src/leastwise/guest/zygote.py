@@ -23,6 +23,7 @@ if __name__ == "__main__":
     sys.path.insert(0, "/var/guest")
 
 import errno
+import fcntl
 import gc
 import importlib
 import json
@@ -47,12 +48,14 @@ class Zygote:
             privileged=bool(request["privileged"]), filter_program=seccomp.assemble(syscalls.MACHINE)
         )
         self._cloner = syscalls.Cloner(confine.NAMESPACES)
+        self._network = confine.Network()
 
     def run(self) -> None:
         """Serves until the gateway is gone."""
         self._epoll.register(self._control.fileno(), select.EPOLLIN)
         control_fd = self._control.fileno()
         while True:
+            self._network.prepare()
             for fd, _ in self._epoll.poll():
                 if fd != control_fd:
                     self._reap(fd)
@@ -72,6 +75,7 @@ class Zygote:
             return False
         request = json.loads(message)
         try:
+            self._network.prepare()
             pid, pidfd = self._cloner.clone(fds[-1] if request["into"] else -1)
         except OSError as error:
             self._send({"op": "failed", "id": request["id"], "error": str(error)})
@@ -81,6 +85,7 @@ class Zygote:
             self._children[pidfd] = (request["id"], pid)
             self._epoll.register(pidfd, select.EPOLLIN)
             self._send({"op": "forked", "id": request["id"], "pid": pid}, pidfd)
+            self._network.used()
         finally:
             for fd in fds:
                 os.close(fd)
@@ -104,7 +109,8 @@ class Zygote:
         """The child's life. Does not return."""
         status = 70
         try:
-            connection = _keep_only(fds, request["cgroups"])
+            listeners = self._network.listeners()
+            connection = _keep_only([*fds[:3], *listeners, *fds[3:]], request["cgroups"])
             try:
                 self._isolate(request, connection)
             except OSError as error:
@@ -118,34 +124,30 @@ class Zygote:
             os._exit(status)
 
     def _isolate(self, request: dict, connection: socket.socket) -> None:
-        first = TELEMETRY_FD + 1
-        cgroup_fds = list(range(first, first + request["cgroups"]))
-        listeners = self._layers.isolate(request["kernel_id"], cgroup_fds)
-        descriptors = [listener.fileno() for listener in listeners]
-        socket.send_fds(connection, [HEADER.pack(READY, 0)], descriptors)
-        for listener in listeners:
-            listener.close()
+        runtime_api, platform, first = range(TELEMETRY_FD + 1, TELEMETRY_FD + 4)
+        self._layers.isolate(request["kernel_id"], list(range(first, first + request["cgroups"])))
+        socket.send_fds(connection, [HEADER.pack(READY, 0)], [runtime_api, platform])
+        os.close(runtime_api)
+        os.close(platform)
 
 
 def _keep_only(fds: list[int], cgroups: int) -> socket.socket:
-    """Lays out the descriptors of pid 1: null, output, output, sandbox wire, telemetry, then the cgroup files.
+    """Lays out the descriptors of pid 1: null, output, output, sandbox wire, telemetry, two listening sockets, and the
+    cgroup files.
 
     SECURITY: everything else (the control socket, other sandboxes' process handles) is closed: an inherited descriptor
     would be a way out that no namespace covers.
     """
-    high = [os.dup(fd) for fd in fds[: 3 + cgroups]]  # above the targets, so that no dup2 hits one still needed
-    while min(high) <= TELEMETRY_FD + cgroups:
-        high = [os.dup(fd) for fd in high]
+    wanted = fds[: 5 + cgroups]
+    last = TELEMETRY_FD + 2 + cgroups
+    wire, telemetry, output, *rest = [fcntl.fcntl(fd, fcntl.F_DUPFD, last + 1) for fd in wanted]
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
-    wire, telemetry, output, *tasks = high
     os.dup2(output, 1)
     os.dup2(output, 2)
-    os.dup2(wire, SANDBOX_FD, inheritable=False)
-    os.dup2(telemetry, TELEMETRY_FD, inheritable=False)
-    for index, fd in enumerate(tasks):
-        os.dup2(fd, TELEMETRY_FD + 1 + index, inheritable=False)
-    syscalls.close_range(TELEMETRY_FD + 1 + cgroups, 0x7FFFFFFF)
+    for target, fd in enumerate((wire, telemetry, *rest), SANDBOX_FD):
+        os.dup2(fd, target, inheritable=False)
+    syscalls.close_range(last + 1, 0x7FFFFFFF)
     return socket.socket(fileno=SANDBOX_FD)
 
 
@@ -153,8 +155,10 @@ def main() -> None:
     control = socket.socket(fileno=CONTROL_FD)
     os.set_inheritable(CONTROL_FD, False)
     request = json.loads(control.recv(LAUNCH_LIMIT))
+    sys.path.append("/var/runtime")
     for name in request["preload"]:
         importlib.import_module(name)
+    sys.path.remove("/var/runtime")
     python_bootstrap.warm_up()
     for path in request["detach"]:
         # SECURITY: what only the fork server needs is not shown to its sandboxes.

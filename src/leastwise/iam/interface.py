@@ -330,9 +330,28 @@ class SessionIssuer(Protocol):
     """Gives the platform short-lived credentials of an execution role."""
 
     async def assume_for_service(
-        self, *, role_arn: str, service: str, session_name: str, duration_s: int, now_ms: int
+        self,
+        *,
+        role_arn: str,
+        service: str,
+        session_name: str,
+        duration_s: int,
+        now_ms: int,
+        source_arn: str | None = None,
     ) -> Credentials:
-        """Raises `errors.Denied` when the role does not exist or its trust policy does not allow the service."""
+        """Credentials of the role for a service.
+
+        Args:
+            role_arn: the execution role.
+            service: service principal, e.g. `lambda.amazonaws.com`.
+            session_name: ends up in the session's ARN.
+            duration_s: wished length, 12 hours at most. The role's MaxSessionDuration does not limit services.
+            now_ms: when the session begins.
+            source_arn: on behalf of what (the function's ARN): `aws:SourceArn` in the trust policy's conditions.
+
+        Raises:
+            errors.Denied: the role does not exist or its trust policy does not allow the service.
+        """
         ...
 
 

@@ -37,26 +37,27 @@ class SigningKeys:
 
     def __init__(self, *, capacity: int = 4096) -> None:
         self._capacity = capacity
-        self._keys: OrderedDict[tuple[str, bytes, str, str, str], bytes] = OrderedDict()
+        self._keys: OrderedDict[tuple[str, bytes, str, str, str], hmac.HMAC] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def get(self, proof: SigV4Proof, secret: str) -> bytes:
-        """The key that signs what the proof's scope names."""
+    def signer(self, proof: SigV4Proof, secret: str) -> hmac.HMAC:
+        """A fresh HMAC with the key that signs what the proof's scope names."""
         secret_bytes = secret.encode()
         name = (proof.access_key_id, sha256(secret_bytes).digest(), proof.date, proof.region, proof.service)
-        key = self._keys.get(name)
-        if key is not None:
+        keyed = self._keys.get(name)
+        if keyed is None:
+            # 4 the signing key
+            key = b"AWS4" + secret_bytes
+            for part in (proof.date, proof.region, proof.service, "aws4_request"):
+                key = hmac.digest(key, part.encode(), "sha256")
+            keyed = self._keys[name] = hmac.new(key, digestmod="sha256")
+            if len(self._keys) > self._capacity:
+                self._keys.popitem(last=False)
+        else:
             self._keys.move_to_end(name)
-            return key
-        key = b"AWS4" + secret_bytes
-        for part in (proof.date, proof.region, proof.service, "aws4_request"):
-            key = hmac.digest(key, part.encode(), "sha256")
-        self._keys[name] = key
-        if len(self._keys) > self._capacity:
-            self._keys.popitem(last=False)
-        return key
+        return keyed.copy()
 
 
 def verify(proof: SigV4Proof, secret: str, *, now_ms: int, signing_keys: SigningKeys) -> None:
@@ -74,9 +75,11 @@ def verify(proof: SigV4Proof, secret: str, *, now_ms: int, signing_keys: Signing
         SignatureMismatch: the signature is another.
     """
     _check_time(proof, now_ms)
-    wanted = hmac.digest(signing_keys.get(proof, secret), proof.string_to_sign, "sha256").hex()
+    # 5 the signature
+    signer = signing_keys.signer(proof, secret)
+    signer.update(proof.string_to_sign)
     # SECURITY: timing. A comparison that stops at the first difference tells a forger how far he got.
-    if not hmac.compare_digest(wanted.encode(), proof.signature.encode("utf-8", "surrogatepass")):
+    if not hmac.compare_digest(signer.hexdigest().encode(), proof.signature.encode("utf-8", "surrogatepass")):
         raise SignatureMismatch(_MISMATCH)
 
 

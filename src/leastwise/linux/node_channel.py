@@ -21,6 +21,7 @@ from leastwise.runtime.interface import InitFailed, Invocation, Reply, ReplyKind
 _HEADER: Final = struct.Struct(">IB")
 _SEQUENCE: Final = struct.Struct(">I")
 _INVOKE: Final = struct.Struct(">IBII")
+_LOAD_FRAME: Final = _HEADER.pack(0, ord("L"))
 _MAX_BODY_BYTES: Final = MAX_PAYLOAD_BYTES + _SEQUENCE.size
 _READ_BYTES: Final = 256 * 1024
 _LAST_WORDS_S: Final = 1.0
@@ -130,8 +131,13 @@ class NodeConversation(asyncio.Protocol):
     # The gateway's side
 
     def specialise(self, variables: Mapping[str, str]) -> None:
+        """Tells whose it is. The package need not be there yet."""
         self._specialised = True
         self._write(specialise_frame(variables))
+
+    def load(self) -> None:
+        """The package is in its place: `ready` will be done."""
+        self._write(_LOAD_FRAME)
 
     def send(self, invocation: Invocation) -> asyncio.Future[Reply]:
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF

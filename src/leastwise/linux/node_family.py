@@ -17,14 +17,29 @@ from leastwise.linux.variables import environment_variables
 from leastwise.runtime.interface import Environment, EnvironmentCrashed, EnvironmentSpec, OnExit, OnOutput
 
 _SCRIPT_DIRECTORY: Final = Path(leastwise.guest.__file__).parent / "node"
-_GENERIC_PLAN: Final = ExecPlan(
-    # A small first heap: V8 sizes it for the machine, and would let garbage grow past a small function's memory limit.
-    argv=("/var/lang/bin/node", "--initial-old-space-size=32", "/var/runtime/index.js"),
-    # SECURITY: nothing of the platform's own environment; what is here shows in /proc/self/environ for ever.
-    env={"PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin", "LANG": "en_US.UTF-8", "TZ": ":UTC"},
-    cwd="/tmp",  # noqa: S108 - inside the sandbox; /var/task is mounted later
-    channel=True,
-)
+_LANGUAGE: Final = "/var/lang"
+_NODE_PATH: Final = "/opt/nodejs/{directory}/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules"
+
+
+def generic_plan(install: NodeInstall) -> ExecPlan:
+    """The process before anybody knows whose it will be."""
+    return ExecPlan(
+        # A small first heap: V8 sizes it for the machine, and would let garbage grow past a small function's limit.
+        argv=(f"{_LANGUAGE}/bin/{install.binary.name}", "--initial-old-space-size=32", "/var/runtime/index.js"),
+        # SECURITY: nothing of the platform's own environment; what is here shows in /proc/self/environ for ever.
+        env={"PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin", "LANG": "en_US.UTF-8", "TZ": "UTC"},
+        cwd="/tmp",  # noqa: S108 - inside the sandbox; /var/task is mounted later
+        channel=True,
+    )
+
+
+def runtime_root(install: NodeInstall) -> RuntimeRoot:
+    """SECURITY: of the installation only the programs and the package manager: its prefix may be somebody's home."""
+    binds = {f"{_LANGUAGE}/bin": install.binary.parent, "/var/runtime": _SCRIPT_DIRECTORY}
+    packages = install.prefix / "lib" / "node_modules"
+    if packages.is_dir():
+        binds[f"{_LANGUAGE}/lib/node_modules"] = packages
+    return RuntimeRoot(binds=binds)
 
 
 class NodeFamily:
@@ -36,21 +51,17 @@ class NodeFamily:
         self._installs = installs
         self._monotonic_ns = monotonic_ns
         self._generic: dict[str, NodeConversation] = {}
-        self._killing: set[asyncio.Task[None]] = set()
 
     def roots(self) -> Mapping[str, RuntimeRoot]:
-        return {
-            runtime: RuntimeRoot(binds={"/var/lang": install.prefix, "/var/runtime": _SCRIPT_DIRECTORY})
-            for runtime, install in self._installs.items()
-        }
+        return {runtime: runtime_root(install) for runtime, install in self._installs.items()}
 
     async def prepare(self, sandbox: Sandbox, runtime: str) -> None:
         """Starts the interpreter and waits until it waits."""
-        del runtime
-        await sandbox.execute(_GENERIC_PLAN)
+        await sandbox.execute(generic_plan(self._installs[runtime]))
         channel = sandbox.channel
         assert channel is not None  # noqa: S101 - the plan asks for one
-        conversation = await NodeConversation.open(channel, on_broken=lambda: self._kill(sandbox))
+        # A duplicate: the sandbox closes its own when it ends, and the last words may still have to be read.
+        conversation = await NodeConversation.open(channel.dup(), on_broken=sandbox.kill)
         try:
             await said_before_exit(sandbox, conversation, conversation.generic)
         except (EnvironmentCrashed, asyncio.CancelledError):
@@ -68,8 +79,9 @@ class NodeFamily:
         conversation = self._generic.pop(sandbox.sandbox_id)
         sandbox.on_output = on_output
         try:
+            conversation.specialise(node_variables(spec))
             await sandbox.specialise(spec)
-            conversation.specialise(environment_variables(spec))
+            conversation.load()
             await said_before_exit(sandbox, conversation, conversation.ready)
         except BaseException:
             conversation.close()
@@ -82,8 +94,12 @@ class NodeFamily:
         if conversation is not None:
             conversation.close()
 
-    def _kill(self, sandbox: Sandbox) -> None:
-        if sandbox.alive:
-            task = asyncio.get_running_loop().create_task(sandbox.stop())
-            self._killing.add(task)
-            task.add_done_callback(self._killing.discard)
+
+def node_variables(spec: EnvironmentSpec) -> dict[str, str]:
+    """The complete environment. Layers' modules are found by NODE_PATH, which the owner may set otherwise.
+
+    Source: AWS Lambda Developer Guide, "Using environment variables", NODE_PATH.
+    """
+    variables = environment_variables(spec, execution_env=f"AWS_Lambda_{spec.runtime}")
+    variables.setdefault("NODE_PATH", _NODE_PATH.format(directory=spec.runtime.removesuffix(".x").replace("nodejs", "node")))
+    return variables

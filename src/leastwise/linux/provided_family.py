@@ -16,9 +16,7 @@ from leastwise.linux.runtime_http import GuestHttpServer
 from leastwise.linux.sandbox import ExecPlan, RuntimeRoot, Sandbox
 from leastwise.linux.variables import environment_variables
 from leastwise.runtime.interface import (
-    CrashReason,
     Environment,
-    EnvironmentCrashed,
     EnvironmentSpec,
     InitFailed,
     Invocation,
@@ -29,7 +27,7 @@ from leastwise.runtime.interface import (
 
 PROVIDED_RUNTIMES: Final = ("provided", "provided.al2", "provided.al2023")
 _BOOTSTRAP: Final = "/var/task/bootstrap"
-_EXEC_ERRORS: Final = {126: "permission denied", 127: "no such file or directory"}
+_ANY_EXECUTE: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
 class ProvidedConversation:
@@ -40,6 +38,7 @@ class ProvidedConversation:
         self._server = GuestHttpServer(self.api)
 
     async def serve(self, sandbox: Sandbox) -> None:
+        await sandbox.wait_ready()
         await self._server.serve(sandbox.runtime_listener)
 
     @property
@@ -72,14 +71,14 @@ class ProvidedFamily:
         self, sandbox: Sandbox, spec: EnvironmentSpec, *, on_output: OnOutput, on_exit: OnExit
     ) -> Environment:
         began_ns = self._monotonic_ns()
-        if not has_bootstrap(spec.code_path):
-            raise InitFailed(invalid_entrypoint(f"Couldn't find valid bootstrap(s): [{_BOOTSTRAP} /opt/bootstrap]"))
+        check_bootstrap(spec.code_path)
         sandbox.on_output = on_output
         conversation = ProvidedConversation()
         try:
             await sandbox.specialise(spec)
+            # Before the program runs, so that it never finds the door shut.
             await conversation.serve(sandbox)
-            await self._execute(sandbox, spec)
+            await sandbox.execute(ExecPlan(argv=(_BOOTSTRAP,), env=environment_variables(spec, execution_env=None)))
             await said_before_exit(sandbox, conversation, conversation.api.ready)
         except BaseException:
             conversation.close()
@@ -87,24 +86,24 @@ class ProvidedFamily:
         init_ms = (self._monotonic_ns() - began_ns) / 1e6
         return ExecEnvironment(sandbox, conversation, init_ms=init_ms, on_exit=on_exit)
 
-    async def _execute(self, sandbox: Sandbox, spec: EnvironmentSpec) -> None:
-        plan = ExecPlan(argv=(_BOOTSTRAP,), env=environment_variables(spec, execution_env=None))
-        try:
-            await sandbox.execute(plan)
-        except EnvironmentCrashed as crash:
-            if crash.reason is CrashReason.EXIT and crash.status in _EXEC_ERRORS:
-                message = f"fork/exec {_BOOTSTRAP}: {_EXEC_ERRORS[crash.status]}"
-                raise InitFailed(invalid_entrypoint(message)) from crash
-            raise
 
+def check_bootstrap(code_path: Path) -> None:
+    """Looks at the package's entry point before anything is started.
 
-def has_bootstrap(code_path: Path) -> bool:
-    """True when the package has a `bootstrap` that is a file (or a link; the sandbox resolves it)."""
+    Raises:
+        InitFailed: there is none, or it cannot be executed.
+    """
     try:
+        # SECURITY: the link itself, never its target: a link in the package could name any path of this machine.
         mode = (code_path / "bootstrap").lstat().st_mode
     except OSError:
-        return False
-    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+        mode = 0
+    if stat.S_ISLNK(mode):
+        return
+    if not stat.S_ISREG(mode):
+        raise InitFailed(invalid_entrypoint(f"Couldn't find valid bootstrap(s): [{_BOOTSTRAP} /opt/bootstrap]"))
+    if not mode & _ANY_EXECUTE:
+        raise InitFailed(invalid_entrypoint(f"fork/exec {_BOOTSTRAP}: permission denied"))
 
 
 def invalid_entrypoint(message: str) -> bytes:

@@ -133,13 +133,14 @@ class Sandbox:
         self._waiter: asyncio.Future[tuple[int, bytes]] | None = None
         self._expected: frozenset[int] = frozenset()
         self._killed = False
+        self._out_of_memory = False
         self._outbox = b""
         self._failure = ""
         wire_end.setblocking(False)
         self._loop.add_reader(wire_end.fileno(), self._on_readable)
         if cgroup.oom_fd() >= 0:
             # SECURITY: the kernel kills one process of the environment and leaves the rest waiting for it; all of it goes.
-            self._loop.add_reader(cgroup.oom_fd(), self.kill)
+            self._loop.add_reader(cgroup.oom_fd(), self._on_out_of_memory)
 
     # --- what a runtime family uses
 
@@ -344,7 +345,7 @@ class Sandbox:
         self._loop.run_in_executor(None, self.cgroup.release)
 
     def _judge(self, status: int | None) -> Exit:
-        if self.cgroup.out_of_memory():
+        if self._out_of_memory or self.cgroup.out_of_memory():
             return Exit(reason=CrashReason.OUT_OF_MEMORY, status=signal.SIGKILL)
         code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
         if code < 0:
@@ -354,6 +355,10 @@ class Sandbox:
     def _crash(self) -> EnvironmentCrashed:
         ended = self.exited.result()
         return EnvironmentCrashed(ended.reason, ended.status)
+
+    def _on_out_of_memory(self) -> None:
+        self._out_of_memory = True
+        self.kill()
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -55,11 +55,11 @@ class LogWriter(Protocol):
         ...
 
     def create_group(self, account_id: str, group: str, *, created_at_ms: int) -> None:
-        """Raises `LogGroupExists`; `TooManyLogs` when the account has too many."""
+        """Raises `LogGroupExists`; `TooManyGroups` when the account has too many."""
         ...
 
     def create_stream(self, account_id: str, group: str, stream: str, *, created_at_ms: int) -> None:
-        """Raises `LogGroupNotFound`, `LogStreamExists`; `TooManyLogs` when the group has too many."""
+        """Raises `LogGroupNotFound`, `LogStreamExists`; `TooManyStreams` when the group has too many."""
         ...
 
     def remove_group(self, account_id: str, group: str) -> None:
@@ -138,7 +138,14 @@ class LogStreamExists(errors.AlreadyExists):
         super().__init__("The specified log stream already exists")
 
 
-class TooManyLogs(errors.LimitExceeded):
+class TooManyStreams(InvalidLogsParameter):
+    """CreateLogStream declares no LimitExceededException."""
+
+    def __init__(self) -> None:
+        super().__init__("The log group has too many log streams.")
+
+
+class TooManyGroups(errors.LimitExceeded):
     """CloudWatch Logs' LimitExceededException."""
 
     def __init__(self) -> None:

@@ -40,7 +40,7 @@ class Console:
 
     def say(self, line: str) -> None:
         """One line of the function's or the platform's."""
-        self._lines.append((self._clock.now_ms(), line))
+        self._lines.append((self._clock.now_ms(), f"{line}\n"))
         if self._tail is not None:
             self._tail += line.encode() + b"\n"
             if len(self._tail) > 4 * TAIL_BYTES:

@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +16,10 @@ from leastwise.iam.interface import SessionIssuer
 from leastwise.kernel import errors
 from leastwise.kernel.clock import Clock, iso_millis
 from leastwise.kernel.units import HOUR_MS, MINUTE_MS, SECOND_MS
+from leastwise.logs import lines
 from leastwise.logs.interface import LogWriter
 from leastwise.metering.usage import billed_ms
-from leastwise.runtime import payloads, platform_lines
+from leastwise.runtime import payloads
 from leastwise.runtime.admission import RATE_EXCEEDED, Load, refusal
 from leastwise.runtime.console import Console
 from leastwise.runtime.interface import (
@@ -221,7 +223,7 @@ class Runtime:
                 return await self._invoke_cold(function, fleet, invocation, want_tail=want_tail)
             if want_tail:
                 kept.console.begin_tail()
-            kept.console.say(platform_lines.start(request_id, _VERSION))
+            kept.console.say(lines.start_line(request_id=request_id, version=_VERSION))
             return await self._invoke_in(kept, fleet, function, invocation, init_us=0)
         finally:
             fleet.running -= 1
@@ -289,8 +291,8 @@ class Runtime:
         except TimeoutError:
             payload = payloads.timed_out(invocation.request_id, timeout_ms)
             kept.console.say(
-                platform_lines.timed_out(
-                    invocation.request_id, at_iso=_iso_zulu(self._clock.now_ms()), timeout_ms=timeout_ms
+                lines.timeout_line(
+                    request_id=invocation.request_id, at_iso=_iso_zulu(self._clock.now_ms()), timeout_ms=timeout_ms
                 )
             )
         except EnvironmentCrashed as crash:
@@ -325,10 +327,10 @@ class Runtime:
         peak_memory_bytes: int,
     ) -> InvokeOutcome:
         billed = billed_ms(duration_us=duration_us, init_us=init_us)
-        console.say(platform_lines.end(invocation.request_id))
+        console.say(lines.end_line(request_id=invocation.request_id))
         console.say(
-            platform_lines.report(
-                invocation.request_id,
+            lines.report_line(
+                request_id=invocation.request_id,
                 duration_us=duration_us,
                 billed_ms=billed,
                 memory_mib=function.memory_mib,
@@ -337,6 +339,9 @@ class Runtime:
             )
         )
         console.hand_over()
+        # INVARIANT: what an invocation printed is with the operating system before its caller has the answer (or its
+        # event leaves the queue): a killed platform loses no line of an acknowledged call.
+        self._logs.flush()
         return InvokeOutcome(
             payload=payload,
             function_error=function_error,
@@ -375,6 +380,7 @@ class Runtime:
             session_name=function.name,
             duration_s=_CREDENTIALS_S,
             now_ms=self._clock.now_ms(),
+            source_arn=function.arn,
         )
         now_ms = self._clock.now_ms()
         stream = f"{iso_millis(now_ms)[:10].replace('-', '/')}/[{_VERSION}]{secrets.token_hex(16)}"
@@ -402,14 +408,14 @@ class Runtime:
             log_group=function.log_group,
             log_stream=stream,
         )
-        console.say(platform_lines.init_start(function.runtime))
+        console.say(_init_start(function))
         started_ns = self._clock.monotonic_ns()
         try:
             kept = await self._start(spec, console, function.timeout_s)
         except (InitFailed, EnvironmentCrashed, TimeoutError) as failure:
             init_us = (self._clock.monotonic_ns() - started_ns) // 1000
             payload = self._init_failure_payload(failure, function, invocation, console, init_us)
-            console.say(platform_lines.start(invocation.request_id, _VERSION))
+            console.say(lines.start_line(request_id=invocation.request_id, version=_VERSION))
             outcome = self._finish(console, function, invocation, payload, "Unhandled", 0, init_us, 0)
             self._consoles.discard(console)
             return outcome
@@ -417,7 +423,7 @@ class Runtime:
             console.hand_over()
             self._consoles.discard(console)
             raise
-        console.say(platform_lines.start(invocation.request_id, _VERSION))
+        console.say(lines.start_line(request_id=invocation.request_id, version=_VERSION))
         # The function's time begins when its handler can run: the init phase has a limit of its own.
         invocation = Invocation(
             request_id=invocation.request_id,
@@ -434,15 +440,15 @@ class Runtime:
         self, failure: Exception, function: Function, invocation: Invocation, console: Console, init_us: int
     ) -> bytes:
         if isinstance(failure, InitFailed):
-            console.say(platform_lines.init_report(init_us, status="error"))
+            console.say(lines.init_report_line(init_us=init_us, status="error"))
             return failure.payload
         if isinstance(failure, EnvironmentCrashed):
-            console.say(platform_lines.init_report(init_us, status="error", error_type="Runtime.ExitError"))
+            console.say(lines.init_report_line(init_us=init_us, status="error", error_type="Runtime.ExitError"))
             console.say(f"RequestId: {invocation.request_id} Error: {payloads.exit_words(failure)}")
             return payloads.exited(invocation.request_id, failure)
         console.say(
-            platform_lines.timed_out(
-                invocation.request_id,
+            lines.timeout_line(
+                request_id=invocation.request_id,
                 at_iso=_iso_zulu(self._clock.now_ms()),
                 timeout_ms=function.timeout_s * SECOND_MS,
             )
@@ -459,7 +465,7 @@ class Runtime:
                 return await self._start_once(spec, console)
         except TimeoutError:
             spent_us = (self._clock.monotonic_ns() - started_ns) // 1000
-            console.say(platform_lines.init_report(spent_us, status="timeout"))
+            console.say(lines.init_report_line(init_us=spent_us, status="timeout"))
         async with asyncio.timeout(timeout_s):
             return await self._start_once(spec, console)
 
@@ -547,3 +553,13 @@ class Runtime:
 
 def _iso_zulu(epoch_ms: int) -> str:
     return iso_millis(epoch_ms).replace("+0000", "Z")
+
+
+def _init_start(function: Function) -> str:
+    """The runtime's version is the interpreter's that the host has; its ARN only names it."""
+    family, version = function.runtime.rstrip("0123456789.x"), function.runtime.lstrip("abcdefghijklmnopqrstuvwxyz")
+    named = sha256(function.runtime.encode()).hexdigest()
+    return lines.init_start_line(
+        runtime_version=f"{family}:{version}.v1" if version else f"{family}.v1",
+        runtime_version_arn=f"arn:aws:lambda:{function.region}::runtime:{named}",
+    )

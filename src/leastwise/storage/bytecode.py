@@ -9,6 +9,7 @@ compiled: bytecode saves time at cold start and changes nothing else.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import struct
 import subprocess
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from leastwise.kernel.units import MIB
+
+_LOG: Final = logging.getLogger(__name__)
 
 _TASK_ROOT: Final = "/var/task"
 _LARGEST_SOURCE: Final = 4 * MIB
@@ -77,15 +80,21 @@ class BytecodeCompiler:
             return
         # SECURITY: -I and -S keep environment variables, the working directory and .pth files from running code in
         # the child; an empty environment keeps the platform's secrets out of it.
-        with subprocess.Popen(  # noqa: S603 - an interpreter of this machine, with fixed arguments
-            [str(interpreter), "-I", "-S", "-B", "-W", "ignore", "-c", _CHILD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={},
-            cwd="/",
-            start_new_session=True,
-        ) as child:
+        try:
+            child = subprocess.Popen(  # noqa: S603 - an interpreter of this machine, with fixed arguments
+                [str(interpreter), "-I", "-S", "-B", "-W", "ignore", "-c", _CHILD],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={},
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            _LOG.warning("no bytecode for %s: %s cannot be started: %s", runtime, interpreter, error.strerror)
+            return
+        # The child may die of a source at any time, also while its pipe is being closed: what is compiled by then stays.
+        with contextlib.suppress(BrokenPipeError), child:
             # SECURITY: stops a source that keeps the compiler busy for ever.
             watchdog = threading.Timer(_LONGEST_S, child.kill)
             watchdog.daemon = True
@@ -93,7 +102,6 @@ class BytecodeCompiler:
             try:
                 if child.stdin is None or child.stdout is None:
                     return
-                # The child may die of a source at any time: what is compiled by then stays.
                 with contextlib.suppress(BrokenPipeError, EOFError):
                     _compile_all(tree, tag, child.stdin, child.stdout)
             finally:

@@ -7,6 +7,7 @@ may keep is bounded in bytes: the oldest segment goes when the group is full.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -31,7 +32,8 @@ from leastwise.logs.interface import (
     LogStream,
     LogStreamExists,
     LogStreamNotFound,
-    TooManyLogs,
+    TooManyGroups,
+    TooManyStreams,
 )
 from leastwise.storage.log_directory import GroupFile, file_name, group_at, read_bytes, segments_in, write_all
 from leastwise.storage.log_segments import (
@@ -139,6 +141,13 @@ class LogFiles:
                 except OSError as error:
                     self._drop(key, writes, error)
 
+    def ping(self) -> None:
+        """Raises `Unavailable` when logs cannot be kept."""
+        with _or_unavailable():
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(self._directory, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
     def create_group(self, account_id: str, group: str, *, created_at_ms: int) -> None:
         with self._files_lock:
             self.flush()
@@ -147,7 +156,7 @@ class LogFiles:
                 raise LogGroupExists
             # SECURITY: inodes end before bytes do.
             if sum(1 for _ in self._groups(account_id)) >= _MOST_GROUPS:
-                raise TooManyLogs
+                raise TooManyGroups
             with _or_unavailable():
                 self._make_group(path, group, created_at_ms)
 
@@ -158,7 +167,7 @@ class LogFiles:
             raise LogStreamExists
         # SECURITY: names are kept in memory while a group is read.
         if len(spans) >= _MOST_STREAMS:
-            raise TooManyLogs
+            raise TooManyStreams
         with self._files_lock, _or_unavailable():
             self._append((account_id, group), [_Write(stream, (), created_at_ms)])
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import uvloop
 
 from leastwise.api.app import create_app
-from leastwise.api.server import Server, serve_on
+from leastwise.api.server import DoorServer, serve_on, tls_context
 from leastwise.functions.links import open_link
 from leastwise.kernel import errors
 from leastwise.kernel.call import Source
@@ -77,15 +77,13 @@ async def _serve(settings: Settings, directory: DataDirectory) -> None:
     machine = this_machine()
     opened: list[Platform] = []
 
-    async def serve_inside(sandbox_listener: socket.socket, _spec: EnvironmentSpec) -> Server:
+    async def serve_inside(sandbox_listener: socket.socket, _spec: EnvironmentSpec) -> InsideServer:
         source = Source(ip=_SANDBOX_ADDRESS, user_agent="", tls=True, received_at_ms=0)
         platform = opened[0]
-        return await serve_on(
-            sandbox_listener,
-            create_app(
-                platform.performer.perform, implemented=platform.performer.table, clock=clock, fixed_source=source
-            ),
+        app = create_app(
+            platform.performer.perform, implemented=platform.performer.table, clock=clock, fixed_source=source
         )
+        return InsideServer(await serve_on(sandbox_listener, app))
 
     driver = machine.driver(
         data=settings.data, packages=directory.runtime_packages(), serve_platform=serve_inside, pool=settings.pool
@@ -128,10 +126,20 @@ async def _serve(settings: Settings, directory: DataDirectory) -> None:
     _greet(settings, platform, base_url)
     await stopping.wait()
     _LOG.info("stopping: finishing what was accepted")
-    await server.close()
+    await server.drain(settings.drain_seconds)
     flusher.cancel()
     await platform.close()
     _LOG.info("stopped")
+
+
+class InsideServer:
+    """The platform's endpoint inside one environment, for as long as the environment lives."""
+
+    def __init__(self, server: DoorServer) -> None:
+        self._server = server
+
+    async def close(self) -> None:
+        self._server.abort()
 
 
 async def _flush_now_and_then(platform: Platform) -> None:
@@ -163,14 +171,11 @@ def _listen(settings: Settings) -> socket.socket:
 def _tls_context(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+        return tls_context(settings.tls_cert, settings.tls_key)
     except (OSError, ssl.SSLError) as error:
         message = f"cannot use the certificate {settings.tls_cert} with its key: {error}"
         raise errors.Invalid(message) from error
-    return context
 
 
 def _greet(settings: Settings, platform: Platform, base_url: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from botocore.awsrequest import HeadersDict
-from botocore.model import OperationModel, ServiceModel
+from botocore.model import ServiceModel
 from botocore.parsers import PROTOCOL_PARSERS
 from botocore.utils import parse_timestamp
 
@@ -67,7 +67,9 @@ def load(direction):
 def served(direction, *, errors=False):
     for param in load(direction):
         case = param.values[1]
-        if errors == ("error" in case) and not (case["id"] in LEFT_OUT and (direction, case["id"]) not in SERVED_ONE_WAY):
+        if errors == ("error" in case) and not (
+            case["id"] in LEFT_OUT and (direction, case["id"]) not in SERVED_ONE_WAY
+        ):
             yield param
 
 

@@ -120,14 +120,17 @@ def test_what_we_send_is_what_botocore_reads(service, name):
         shape = operation.output_shape
         result = {} if shape is None else only_ascii(Maker(f"{name}{seed}").make(shape), shape)
         status_member = next(
-            (n for n, m in (shape.members if shape else {}).items() if m.serialization.get("location") == "statusCode"), None
+            (n for n, m in (shape.members if shape else {}).items() if m.serialization.get("location") == "statusCode"),
+            None,
         )
         if status_member:
             result[status_member] = 202
 
         response = ours.plan(name).respond(result, "req-1")
         headers = HeadersDict({k.decode(): v.decode() for k, v in response.headers})
-        read = parser.parse({"status_code": response.status, "headers": headers, "body": StreamLike(response.body)}, shape)
+        read = parser.parse(
+            {"status_code": response.status, "headers": headers, "body": StreamLike(response.body)}, shape
+        )
 
         metadata = read.pop("ResponseMetadata")
         assert response.status == metadata["HTTPStatusCode"]
@@ -146,7 +149,9 @@ class StreamLike(bytes):
         return super().decode(*args) if self[:1] in {b"<", b"{", b""} else self
 
 
-@pytest.mark.parametrize("service", [*SERVICES, "cloudtrail", "secretsmanager", "kms", "ssm", "events", "scheduler", "sqs"])
+@pytest.mark.parametrize(
+    "service", [*SERVICES, "cloudtrail", "secretsmanager", "kms", "ssm", "events", "scheduler", "sqs"]
+)
 def test_every_pattern_of_the_models_can_be_checked(service):
     shapes = Loader().load_service_model(service, "service-2")["shapes"]
     for shape in shapes.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -33,9 +34,7 @@ DECISION = Decision(
     layer=PolicyKind.IDENTITY,
     explicit=False,
     statements=(
-        StatementId(
-            policy="arn:aws:iam::aws:policy/AdministratorAccess", kind=PolicyKind.IDENTITY, sid="", index=0
-        ),
+        StatementId(policy="arn:aws:iam::aws:policy/AdministratorAccess", kind=PolicyKind.IDENTITY, sid="", index=0),
     ),
 )
 INVOKE = Happening(
@@ -69,7 +68,7 @@ def invoke(number: int = 0) -> Happening:
 
 
 async def open_database(directory: Path) -> Database:
-    directory.mkdir(parents=True, exist_ok=True)
+    os.makedirs(directory, exist_ok=True)  # noqa: PTH103
     database = Database(f"sqlite+aiosqlite:///{directory}/db")
     async with database.engine.begin() as connection:
         await connection.run_sync(metadata.create_all)

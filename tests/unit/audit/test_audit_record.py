@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.audit.happenings import ACCOUNT, CREATE, INVOKE
 
 from leastwise.audit.parameters import LONGEST_TEXT, MOST_VALUES
 from leastwise.audit.record import encode, event_id_of
 from leastwise.iam.interface import Principal, PrincipalKind
 from leastwise.kernel.call import Source
 from leastwise.kernel.events import Access, EventClass
-from tests.unit.audit.happenings import ACCOUNT, CREATE, INVOKE
 
 
 def record_of(happening):
@@ -152,9 +152,7 @@ def test_a_service_is_named_by_what_invoked():
 
 
 def test_root_is_root():
-    root = Principal(
-        kind=PrincipalKind.ROOT, account_id=ACCOUNT, arn=f"arn:aws:iam::{ACCOUNT}:root", unique_id=ACCOUNT
-    )
+    root = Principal(kind=PrincipalKind.ROOT, account_id=ACCOUNT, arn=f"arn:aws:iam::{ACCOUNT}:root", unique_id=ACCOUNT)
     assert {
         "type": "Root",
         "principalId": ACCOUNT,

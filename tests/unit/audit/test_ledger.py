@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.unit.audit.happenings import CREATE, invoke, make_ledger, open_database, verdict_of
 
 from leastwise.audit.interface import TrailUnavailable
 from leastwise.storage.audit_outbox import SqlHeads, SqlOutbox
 from leastwise.storage.trail_file import TrailFiles
-from tests.unit.audit.happenings import CREATE, invoke, make_ledger, open_database, verdict_of
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def opened(directory, database, **settings):
 
 
 def last_segment(directory: Path) -> Path:
-    return sorted((directory / "trail").glob("*.log"))[-1]
+    return max((directory / "trail").glob("*.log"))
 
 
 def event_ids(ledger):
@@ -100,10 +100,14 @@ async def test_a_staged_record_is_in_the_log_only_after_the_commit(tmp_path, dat
 
 async def test_a_rolled_back_change_leaves_no_record(tmp_path, database):
     ledger = await opened(tmp_path, database)
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail_after_staging():
         async with database.begin():
             await ledger.stage(CREATE)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_after_staging()
     await ledger.publish()
     assert [] == event_ids(ledger)
     await ledger.close()
@@ -262,7 +266,10 @@ async def test_nothing_is_recorded_before_the_start_or_after_the_close(tmp_path,
     with pytest.raises(TrailUnavailable):
         ledger.append(invoke())
     await ledger.recover()
+    ledger.ping()
     await ledger.close()
+    with pytest.raises(TrailUnavailable):
+        ledger.ping()
     with pytest.raises(TrailUnavailable):
         ledger.append(invoke())
     with pytest.raises(TrailUnavailable):
@@ -420,19 +427,21 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-async def test_kill_9_loses_nothing_that_was_acknowledged_and_repeats_nothing(tmp_path, database):
-    acknowledged = []
-    for wanted in (1, 40, 333, 700, 150):
-        child = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE)
+def acknowledged_before_kill(directory, wanted):
+    """Event ids that a writing process acknowledged before, and while, it was killed."""
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(directory)], stdout=subprocess.PIPE) as child:
         try:
-            for _ in range(wanted):
-                acknowledged.append(child.stdout.readline().decode().strip())
+            found = [child.stdout.readline().decode().strip() for _ in range(wanted)]
         finally:
             child.kill()
         rest = child.stdout.read().decode().split("\n")
-        acknowledged.extend(line for line in rest[:-1] if line)
-        child.stdout.close()
-        child.wait()
+    return found + [line for line in rest[:-1] if line]
+
+
+async def test_kill_9_loses_nothing_that_was_acknowledged_and_repeats_nothing(tmp_path, database):
+    acknowledged = []
+    for wanted in (1, 40, 333, 700, 150):
+        acknowledged.extend(await asyncio.to_thread(acknowledged_before_kill, tmp_path, wanted))
     ledger = make_ledger(tmp_path, database)
     await ledger.recover()
     found = event_ids(ledger)

@@ -95,11 +95,16 @@ async def test_no_proof_is_refused_by_its_reason(house):
         await house.gate.authenticate(NoProof(reason="malformed", message="m"), now_ms=NOW_MS)
 
 
-async def test_the_platform_itself_is_a_service_principal_with_no_policies(house):
+async def test_the_platform_itself_is_a_service_principal_that_may_run_accepted_events_and_nothing_else(house):
     proof = ServiceProof(service="lambda.amazonaws.com", account_id=ACCOUNT)
     principal = await house.gate.authenticate(proof, now_ms=NOW_MS)
     assert (principal.kind, principal.name) == (PrincipalKind.SERVICE, "lambda.amazonaws.com")
-    assert not (await house.may(principal, "lambda:InvokeFunction")).allowed
+    assert (await house.may(principal, "lambda:InvokeFunction")).allowed
+    assert not (await house.may(principal, "lambda:DeleteFunction")).allowed
+    stranger = await house.gate.authenticate(
+        ServiceProof(service="events.amazonaws.com", account_id=ACCOUNT), now_ms=NOW_MS
+    )
+    assert not (await house.may(stranger, "lambda:InvokeFunction")).allowed
 
 
 async def test_a_session_proves_its_role_session(house):

@@ -249,6 +249,15 @@ async def test_an_execution_role_must_trust_the_service(house):
     assert not await house.sessions.role_can_be_assumed_by(RUNNER, "events.amazonaws.com")
 
 
+@pytest.mark.parametrize(("wished_s", "given_s"), [(900, 900), (43_200, 43_200), (99_999, 43_200)])
+async def test_a_services_session_is_not_limited_by_the_roles_maximum(house, wished_s, given_s):
+    await house.role(max_session_s=3600)
+    credentials = await house.sessions.assume_for_service(
+        role_arn=RUNNER, service="lambda.amazonaws.com", session_name="f", duration_s=wished_s, now_ms=NOW_MS
+    )
+    assert credentials.expires_at_ms == NOW_MS + given_s * 1000
+
+
 @pytest.mark.parametrize(
     "role_arn",
     [

@@ -81,8 +81,8 @@ def full(policy):
         policy = {"Version": "2012-10-17", "Statement": policy}
     statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
     filled = []
-    for statement in statements:
-        statement = {"Effect": "Allow", **statement}
+    for raw in statements:
+        statement = {"Effect": "Allow", **raw}
         if "NotAction" not in statement:
             statement.setdefault("Action", "*")
         filled.append(statement)
@@ -91,8 +91,8 @@ def full(policy):
 
 def compiled(policies, kind, *, resource=True):
     ready = []
-    for number, policy in enumerate(policies):
-        policy = full(policy)
+    for number, raw in enumerate(policies):
+        policy = full(raw)
         for statement in policy["Statement"]:
             if resource and "NotResource" not in statement:
                 statement.setdefault("Resource", "*")

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.skipif(not NODES, reason="no node on this machine")
 
 async def answered(said: asyncio.Future, conversation: NodeConversation):
     """What the process says, unless it ends without saying it."""
-    await asyncio.wait((said, conversation._ended), return_when=asyncio.FIRST_COMPLETED)
-    assert said.done(), "the process ended"
+    await asyncio.wait((said, conversation._ended), return_when=asyncio.FIRST_COMPLETED, timeout=30)
+    assert said.done(), "the process ended, or says nothing"
     return said.result()
 
 
@@ -55,6 +55,7 @@ class Process:
                 **variables,
             }
         )
+        self.conversation.load()
         await answered(self.conversation.ready, self.conversation)
 
     async def invoke(self, event: object = None, **changes: object) -> Reply:

@@ -46,7 +46,15 @@ def test_memory_used_is_never_more_than_the_limit():
 
 @pytest.mark.parametrize(
     ("thousandths", "text"),
-    [(0, "0.00"), (4, "0.00"), (5, "0.01"), (3_010, "3.01"), (3_000, "3.00"), (1_005, "1.01"), (900_000_000, "900000.00")],
+    [
+        (0, "0.00"),
+        (4, "0.00"),
+        (5, "0.01"),
+        (3_010, "3.01"),
+        (3_000, "3.00"),
+        (1_005, "1.01"),
+        (900_000_000, "900000.00"),
+    ],
 )
 def test_two_decimals_half_up(thousandths, text):
     assert text == lines.milliseconds(thousandths)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
+from tests.ports.usage_stores import MemoryUsageStore
+from tests.unit.audit.happenings import CREATE, INVOKE, make_ledger, open_database
 
 from leastwise.kernel import errors
 from leastwise.metering.interface import UsageGrouping
 from leastwise.metering.service import Meter
 from leastwise.metering.usage import usage_of_notes
 from leastwise.storage.usage import SqlUsageStore
-from tests.ports.usage_stores import MemoryUsageStore
-from tests.unit.audit.happenings import CREATE, INVOKE, make_ledger, open_database
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:{}"
 DAYS = ("2026-11-23", "2026-11-24")
@@ -160,10 +161,8 @@ async def test_sums_equal_the_trail_after_any_series_of_crashes_power_cuts_and_f
             await meter.replay()
         elif what == 1:
             store.fail_before, store.fail_after = chance.random() < 0.3, chance.random() < 0.3
-            try:
+            with suppress(errors.Unavailable):
                 await meter.flush()
-            except errors.Unavailable:
-                pass
             store.fail_before = store.fail_after = False
         else:
             meter.count(trail.append(chance.choice("fg"), chance.randrange(1000), chance.choice(DAYS)))
@@ -180,9 +179,7 @@ async def test_a_report_is_up_to_the_moment_and_exact(meter, trail):
         (total.function_arn, total.day) for total in report.totals
     ]
     assert (3, "3") == (report.whole.requests, report.gb_seconds)
-    by_function = await meter.report(
-        account, first_day=DAYS[0], last_day=DAYS[1], group_by=UsageGrouping.FUNCTION
-    )
+    by_function = await meter.report(account, first_day=DAYS[0], last_day=DAYS[1], group_by=UsageGrouping.FUNCTION)
     assert [(ARN.format("f"), "", 2), (ARN.format("g"), DAYS[0], 1)] == [
         (total.function_arn, total.day, total.requests) for total in by_function.totals
     ]
@@ -215,5 +212,3 @@ async def test_the_sums_on_sql_equal_the_ledger_on_disk_after_a_crash(tmp_path):
     assert (33, 99, 33 * 384) == (report.whole.requests, report.whole.billed_ms, report.whole.mib_ms)
     await ledger.close()
     await database.close()
-
-

@@ -9,12 +9,12 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.audit.happenings import CREATE, INVOKE
 
 from leastwise.audit.record import encode
 from leastwise.kernel import errors
 from leastwise.metering.interface import Usage, UsageTotal
 from leastwise.metering.usage import add_up, billed_ms, gb_seconds, mib_ms, usage_of_notes, usage_of_record
-from tests.unit.audit.happenings import CREATE, INVOKE
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:hello"
 NOTES = {"functionArn": ARN, "billedMs": 3, "memoryMib": 128}
@@ -22,7 +22,16 @@ NOTES = {"functionArn": ARN, "billedMs": 3, "memoryMib": 128}
 
 @pytest.mark.parametrize(
     ("duration_us", "init_us", "expected"),
-    [(0, 0, 1), (1, 0, 1), (1000, 0, 1), (1001, 0, 2), (3010, 0, 4), (3010, 110_100, 114), (500, 500, 1), (501, 500, 2)],
+    [
+        (0, 0, 1),
+        (1, 0, 1),
+        (1000, 0, 1),
+        (1001, 0, 2),
+        (3010, 0, 4),
+        (3010, 110_100, 114),
+        (500, 500, 1),
+        (501, 500, 2),
+    ],
 )
 def test_time_is_billed_in_whole_milliseconds_rounded_up_once(duration_us, init_us, expected):
     assert expected == billed_ms(duration_us=duration_us, init_us=init_us)
@@ -80,6 +89,6 @@ def test_what_is_not_a_record_is_a_bug(payload):
 def test_sums_keep_what_their_parts_share():
     one = UsageTotal(account_id="1", function_arn="a", day="d", requests=1, billed_ms=2, mib_ms=3)
     other = replace(one, function_arn="b")
-    assert UsageTotal(
-        account_id="1", function_arn="", day="d", requests=2, billed_ms=4, mib_ms=6
-    ) == add_up([one, other])
+    assert UsageTotal(account_id="1", function_arn="", day="d", requests=2, billed_ms=4, mib_ms=6) == add_up(
+        [one, other]
+    )

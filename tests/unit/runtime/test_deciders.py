@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from leastwise.runtime import payloads, platform_lines
+from leastwise.runtime import payloads
 from leastwise.runtime.admission import Load, refusal
 from leastwise.runtime.interface import CrashReason, EnvironmentCrashed
 from leastwise.runtime.retries import Again, Condition, Ending, Finished, GivenUp, decide_next
@@ -121,20 +121,4 @@ def test_error_payloads_are_the_ones_recorded_on_aws():
 def test_a_crash_is_told_in_lambdas_words(reason, status, want):
     assert payloads.exited("ID", EnvironmentCrashed(reason, status)) == (
         f'{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ID Error: {want}"}}'.encode()
-    )
-
-
-def test_the_report_line_is_lambdas_byte_for_byte():
-    cold = platform_lines.report(
-        "ID", duration_us=3006, billed_ms=114, memory_mib=128, peak_memory_bytes=36 * 2**20, init_us=110_100
-    )
-    warm = platform_lines.report(
-        "ID", duration_us=1_500, billed_ms=2, memory_mib=128, peak_memory_bytes=36 * 2**20 - 5, init_us=0
-    )
-    assert cold == (
-        "REPORT RequestId: ID\tDuration: 3.01 ms\tBilled Duration: 114 ms\tMemory Size: 128 MB\t"
-        "Max Memory Used: 36 MB\tInit Duration: 110.10 ms\t"
-    )
-    assert warm == (
-        "REPORT RequestId: ID\tDuration: 1.50 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\t"
     )

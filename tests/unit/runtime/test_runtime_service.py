@@ -30,14 +30,14 @@ class MemoryLog:
         self.lines = []
 
     def write(self, account_id, group, stream, lines, *, ingested_ms):
-        self.lines.extend((stream, text) for _, text in lines)
+        self.lines.extend((stream, text.rstrip("\n")) for _, text in lines)
 
     def flush(self):
         pass
 
 
 class Sessions:
-    async def assume_for_service(self, *, role_arn, service, session_name, duration_s, now_ms):
+    async def assume_for_service(self, *, role_arn, service, session_name, duration_s, now_ms, source_arn):
         return Credentials(
             access_key_id="ASIAX", secret_access_key="s", session_token="t", expires_at_ms=now_ms + duration_s * 1000
         )

@@ -256,6 +256,28 @@ def test_a_source_that_exhausts_the_compiler_only_costs_its_own_bytecode(compili
     assert set(bombs) <= set(names_in(compiling.path(code.digest)))
 
 
+def test_an_interpreter_that_cannot_be_started_costs_the_bytecode_and_not_the_deployment(tmp_path, clock):
+    compiler = BytecodeCompiler({OWN: tmp_path / "gone"})
+    directory = CodeDirectory(tmp_path / "code", clock=clock, compile_with=compiler)
+    directory.open()
+    code = directory.put(APP, python_versions=(OWN, "python2.7"))
+    assert (directory.path(code.digest) / "app.py").exists()
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "printf x", "printf '\\377\\377\\377\\377'", "printf '\\020\\000\\000\\000short'"]
+)
+def test_a_compiler_that_dies_or_lies_costs_the_bytecode_and_not_the_deployment(tmp_path, clock, answer):
+    liar = tmp_path / "liar"
+    liar.write_text(f"#!/bin/sh\n{answer}\n")
+    liar.chmod(0o755)
+    directory = CodeDirectory(tmp_path / "code", clock=clock, compile_with=BytecodeCompiler({OWN: liar}))
+    directory.open()
+    large = package({f"{number}.py": (b"x = 1\n" * 200_000, FILE) for number in range(3)})
+    tree = directory.path(directory.put(large, python_versions=(OWN,)).digest)
+    assert names_in(tree) == ["0.py", "1.py", "2.py"]
+
+
 def test_bytecode_is_never_written_through_a_link(compiling, tmp_path):
     tree = compiling.path(
         compiling.put(

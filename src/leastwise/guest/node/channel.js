@@ -1,6 +1,7 @@
 // Frames on the inherited socket. One frame: 4 bytes length of the body (big endian), 1 byte kind, body.
 //
 //   to the guest    S  specialise      JSON: the complete environment variables
+//                   L  load            the package is in its place
 //                   I  invoke          4 bytes sequence number, 4 bytes length of the head, head (JSON), event (JSON text)
 //   from the guest  G  generic         started, waiting to be specialised
 //                   R  ready           the handler is loaded
@@ -20,6 +21,7 @@ const MAX_RESPONSE = 6291556;
 class Channel {
   constructor(fd) {
     this.onSpecialise = null;
+    this.onLoad = null;
     this.onInvoke = null;
     this.chunks = [];
     this.size = 0;
@@ -40,9 +42,10 @@ class Channel {
     this.socket.unref();
   }
 
-  stop() {
+  // A child has the descriptor now; nothing of what comes may be read here.
+  leave() {
     this.socket.removeAllListeners('close');
-    this.socket.pause();
+    this.socket.destroy();
   }
 
   feed(chunk) {
@@ -66,6 +69,8 @@ class Channel {
   dispatch(kind, body) {
     if (kind === 0x53 /* S */) {
       this.onSpecialise(JSON.parse(body.toString('utf8')));
+    } else if (kind === 0x4c /* L */) {
+      this.onLoad();
     } else if (kind === 0x49 /* I */) {
       const headEnd = 8 + body.readUInt32BE(4);
       this.onInvoke(body.readUInt32BE(0), JSON.parse(body.toString('utf8', 8, headEnd)), body.toString('utf8', headEnd));

@@ -2,7 +2,7 @@
 'use strict';
 
 const { finished } = require('node:stream/promises');
-const { setRequestId } = require('./console.js');
+const { patchConsole, setRequestId } = require('./console.js');
 const errors = require('./errors.js');
 const { loadHandler } = require('./handler.js');
 const streaming = require('./streaming.js');
@@ -20,10 +20,9 @@ class Runtime {
     this.whenEmpty = null; // called when the event loop has nothing left to do
   }
 
-  start() {
+  install() {
+    patchConsole();
     streaming.install();
-    // While user code runs the channel does not count as work: an event loop that runs empty means something then.
-    this.channel.release();
     process.on('uncaughtException', (error) => this.fatal('Uncaught Exception', error, EXIT_UNCAUGHT_EXCEPTION));
     process.on('unhandledRejection', (reason, promise) =>
       this.fatal(
@@ -37,6 +36,12 @@ class Runtime {
       this.whenEmpty = null;
       if (action) action();
     });
+  }
+
+  load() {
+    process.chdir(process.env.LAMBDA_TASK_ROOT);
+    // While user code runs the channel does not count as work: an event loop that runs empty means something then.
+    this.channel.release();
     this.channel.onInvoke = (sequence, head, event) => this.invoke(sequence, head, event);
     loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER).then(
       (handler) => {

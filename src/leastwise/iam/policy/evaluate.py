@@ -33,7 +33,7 @@ class Layers:
     """Every policy that has a say. INVARIANT: a policy that cannot be read is never left out; its layer denies.
 
     Args:
-        identity: inline and managed policies of the user or role.
+        identity: inline and managed policies of the user or role; for a service, what the platform grants it.
         boundary: None when there is none.
         session: policies passed when the session was made, of which one must allow; None when none was passed.
         resource: the resource's own policy, or the role's trust policy for `decide_trust`.
@@ -70,9 +70,9 @@ def decide(request: Request, layers: Layers, *, resource_must_allow: bool = Fals
         return denied
     principal = request.principal
     if principal.kind is PrincipalKind.SERVICE:
-        # Services are named by resources and have no policies of their own; only the resource's side counts.
+        # Service control policies do not bind services.
         return _levels_refuse(request, layers.resource_control, PolicyKind.RESOURCE_CONTROL, action) or _service(
-            request, layers, action
+            request, layers, action, resource_must_allow=resource_must_allow
         )
     if principal.account_id != request.resource_account_id:
         return _across_accounts(request, layers, action)
@@ -193,8 +193,16 @@ def _resource_kind(layers: Layers) -> PolicyKind:
     return PolicyKind.RESOURCE if layers.resource is None else layers.resource.kind
 
 
-def _service(request: Request, layers: Layers, action: str) -> Decision:
+def _service(request: Request, layers: Layers, action: str, *, resource_must_allow: bool) -> Decision:
+    """A service is named by the resource, or does what the platform itself grants it (`layers.identity`).
+
+    SECURITY: the latter only in the account on whose behalf it acts, or one account could use the service to reach
+    into another (confused deputy).
+    """
     _, granting = _resource_grant(request, layers, action)
+    at_home = request.principal.account_id == request.resource_account_id
+    if granting is None and at_home and not resource_must_allow:
+        granting = _allowing(request, layers.identity, action)
     return _NOTHING_ALLOWS[_resource_kind(layers)] if granting is None else granting.granted
 
 

@@ -1,7 +1,7 @@
 """How large a policy may be.
 
 Source: IAM User Guide, "IAM and AWS STS quotas" ("IAM doesn't count white space when calculating the size of a policy
-against these quotas"); STS API Reference, AssumeRole, Policy (2,048 characters).
+against these quotas").
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ MANAGED_POLICY: Final = 6_144
 INLINE_POLICIES: Final = {IdentityKind.USER: 2_048, IdentityKind.ROLE: 10_240}
 """Sum over all inline policies of one user or role."""
 TRUST_POLICY: Final = 2_048
-SESSION_POLICY: Final = 2_048
 
 
 def policy_size(text: str) -> int:
@@ -60,11 +59,4 @@ def check_trust_policy(text: str) -> None:
     """Raises `LimitExceeded` when a role's trust policy is too large."""
     if policy_size(text) > TRUST_POLICY:
         message = f"Cannot exceed quota for ACLSizePerRole: {TRUST_POLICY}"
-        raise LimitExceeded(message)
-
-
-def check_session_policy(text: str) -> None:
-    """Raises `LimitExceeded` when a policy passed with AssumeRole is too large. White space counts here."""
-    if len(text) > SESSION_POLICY:
-        message = f"Maximum policy size of {SESSION_POLICY} characters exceeded for the session policy"
         raise LimitExceeded(message)

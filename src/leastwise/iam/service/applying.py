@@ -30,6 +30,19 @@ _NOTHING_FOR_ANYBODY: Final = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}]}
 )
 
+_SERVICES: Final = {
+    "lambda.amazonaws.com": json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Sid": "RunAcceptedEvents", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}
+            ],
+        }
+    )
+}
+"""What the platform's own services may do, in the account on whose behalf they act. Their proofs cannot be made from
+bytes: no door builds a `ServiceProof`."""
+
 _Key = tuple[str, str, tuple[str, ...], str | None, bool]
 
 
@@ -100,6 +113,9 @@ class Applying:
             if role is None or role.role_id != principal.unique_id.partition(":")[0]:
                 return Layers()
             boundary_arn, kind = role.boundary_arn, IdentityKind.ROLE
+        elif principal.kind is PrincipalKind.SERVICE and principal.name in _SERVICES:
+            text = _SERVICES[principal.name]
+            return Layers(identity=(self._compile(text, f"service/{principal.name}", PolicyKind.IDENTITY),))
         else:
             return Layers()
         owner = IdentityRef(account_id=principal.account_id, kind=kind, name=principal.name)

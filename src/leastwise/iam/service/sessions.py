@@ -25,6 +25,7 @@ from leastwise.iam.service.access_keys import new_access_key_id, new_secret
 from leastwise.kernel import errors
 
 ASSUME_ROLE: Final = "sts:AssumeRole"
+SERVICE_SESSION_S: Final = 12 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,9 @@ class Sessions:
             name=role.name,
             unique_id=role.role_id,
             session_name=session_name,
-            duration_s=min(duration_s, role.max_session_s),
+            # SOURCE: IAM User Guide, "Update the maximum session duration for a role": the setting does not limit
+            # sessions assumed by AWS services.
+            duration_s=min(duration_s, SERVICE_SESSION_S),
             now_ms=now_ms,
         )
 

@@ -44,7 +44,15 @@ def test_what_is_no_zone_is_none(name):
 
 @pytest.mark.parametrize(
     ("text", "minutes"),
-    [("00:00", 0), ("09:05", 545), ("23:59", 1439), ("24:00", 1440), ("24:01", None), ("9:05", None), ("0９:00", None)],
+    [
+        ("00:00", 0),
+        ("09:05", 545),
+        ("23:59", 1439),
+        ("24:00", 1440),
+        ("24:01", None),
+        ("9:05", None),
+        ("0\uff19:00", None),
+    ],
 )
 def test_a_time_of_day_is_four_digits_and_a_colon(text, minutes):
     assert minutes == minutes_of_day(text)

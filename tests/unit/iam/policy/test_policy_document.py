@@ -19,13 +19,19 @@ trees = st.recursive(
 )
 
 
+def refusal_of(read):
+    """The message of the refusal, None when there was none."""
+    try:
+        read()
+    except MalformedPolicy as refusal:
+        return refusal.message
+    return None
+
+
 @settings(max_examples=600, deadline=None)
 @given(trees, st.sampled_from(list(PolicyKind)))
 def test_any_tree_is_read_or_refused(tree, kind):
-    try:
-        compile_policy(tree, name="p", kind=kind)
-    except MalformedPolicy as refusal:
-        assert refusal.message
+    assert refusal_of(lambda: compile_policy(tree, name="p", kind=kind)) != ""
 
 
 @settings(max_examples=300, deadline=None)
@@ -36,15 +42,11 @@ def test_any_text_is_read_or_refused(text):
 
 
 @settings(max_examples=400, deadline=None)
-@given(
-    st.fixed_dictionaries({}, optional={name: trees for name in ("Sid", "Effect", "Action", "Resource", "Condition")})
-)
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(("Sid", "Effect", "Action", "Resource", "Condition"), trees)))
 def test_any_statement_is_read_or_refused(changes):
     document = {**ALLOW_ALL, "Statement": [{**ALLOW_ALL["Statement"][0], **changes}]}
-    try:
-        validate_document(document, kind=PolicyKind.IDENTITY)
-    except MalformedPolicy as refusal:
-        assert "Statement[0]" in refusal.message
+    refusal = refusal_of(lambda: validate_document(document, kind=PolicyKind.IDENTITY))
+    assert refusal is None or "Statement[0]" in refusal
 
 
 def test_text_and_object_are_read_alike():
@@ -131,8 +133,11 @@ def test_a_principal_that_names_nobody_is_refused(principal):
         "arn:aws:iam::111122223333:*",
         "arn:aws:iam::*:role/x",
         "arn:aws:iam::${aws:PrincipalAccount}:user/${aws:username}",
-    ]
-    + ["arn:aws:s3:::b", "arn:aws:sqs", "arn:aws:lambda:*:*:function:*", "**"],
+        "arn:aws:s3:::b",
+        "arn:aws:sqs",
+        "arn:aws:lambda:*:*:function:*",
+        "**",
+    ],
 )
 def test_a_resource_in_common_use_is_taken(resource):
     document = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": resource}}

@@ -1,3 +1,4 @@
+import time
 from decimal import Decimal
 
 import pytest
@@ -32,8 +33,10 @@ def test_an_operator_is_taken_apart():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "stringequals", "IfExists", "Null IfExists", "NullIfExists", "ForAnyValue:Null", "ForSome:Bool", ":Bool"]
-    + ["ForAnyValue:ForAllValues:Bool", "BoolIfExistsIfExists", "StringEquals "],
+    [
+        *("", "stringequals", "IfExists", "Null IfExists", "NullIfExists", "ForAnyValue:Null", "ForSome:Bool"),
+        *(":Bool", "ForAnyValue:ForAllValues:Bool", "BoolIfExistsIfExists", "StringEquals "),
+    ],
 )
 def test_what_is_no_operator_is_none(text):
     assert parse_operator(text) is None
@@ -41,18 +44,22 @@ def test_what_is_no_operator_is_none(text):
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("10", 10), ("10.0", Decimal(10)), ("-1.5", Decimal("-1.5")), (".5", Decimal("0.5")), ("+3", Decimal(3))]
-    + [
+    [
+        ("10", 10),
+        ("10.0", Decimal(10)),
+        ("-1.5", Decimal("-1.5")),
+        (".5", Decimal("0.5")),
+        ("+3", Decimal(3)),
         ("", None),
         ("1e3", None),
         ("NaN", None),
         ("0x10", None),
-        ("１", None),
+        ("\uff11", None),
         ("1_0", None),
         (" 1", None),
         ("1\n", None),
-    ]
-    + [("9" * 65, None)],
+        ("9" * 65, None),
+    ],
 )
 def test_a_number_is_digits_and_a_point(text, number):
     assert number == parse_number(text)
@@ -85,6 +92,17 @@ def test_an_instant_is_iso_or_epoch_seconds(text, seconds):
 @pytest.mark.parametrize("text", ["", "10.0.0", "010.0.0.1", "10.0.0.1 ", "fe80::1%eth0", "1.2.3.4\0", "0x7f.1"])
 def test_what_is_no_address_is_none(text):
     assert parse_address(text) is None
+
+
+def test_an_instant_without_zone_is_utc_wherever_the_machine_stands(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert parse_instant("2001-02-03T04:05:06") == parse_instant("2001-02-03T04:05:06Z")
+        assert parse_instant("2001-02-04") == parse_instant("2001-02-04T00:00:00Z")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_host_bits_of_a_block_are_ignored():
