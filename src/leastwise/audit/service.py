@@ -93,6 +93,7 @@ class Ledger:
         self._published_row = 0
         self._removed_row = 0
         self._dirty = False
+        self._staged = True
         self._wake = asyncio.Event()
         self._publishing = asyncio.Lock()
         self._settling = asyncio.Lock()
@@ -113,11 +114,14 @@ class Ledger:
         if self._failure is not None:
             raise TrailUnavailable(self._failure)
         await self._outbox.put(happening.event_id, encode(happening))
-        self._transactions.after_commit(self._rouse)
+        self._transactions.after_commit(self._staged_one)
 
     async def publish(self) -> None:
         """See the port. When it returns and the log can be written, everything committed before stands in it."""
+        if not self._staged:
+            return
         async with self._publishing:
+            self._staged = False
             for row_id, _, payload in await self._outbox.waiting():
                 if row_id <= self._published_row:
                     continue
@@ -125,6 +129,7 @@ class Ledger:
                     self._write(payload)
                 except TrailUnavailable as error:
                     _LOG.error("records wait in the database: %s", error)
+                    self._staged = True
                     self._rouse()
                     return
                 self._published_row = row_id
@@ -240,6 +245,10 @@ class Ledger:
         )
         self._store.create(number, header)
         self._segment, self._size = number, len(header)
+
+    def _staged_one(self) -> None:
+        self._staged = True
+        self._rouse()
 
     def _rouse(self) -> None:
         self._dirty = True

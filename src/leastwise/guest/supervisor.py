@@ -82,8 +82,10 @@ def _start(request: dict, channel: int, layers: Layers) -> int:  # type: ignore[
             signal.signal(number, signal.SIG_DFL)
         # SECURITY: pid 1's wire to the gateway is not the program's: it could speak as the supervisor.
         os.close(SANDBOX_FD)
-        if channel >= 0:
+        if channel > CHANNEL_FD:
             os.dup2(channel, CHANNEL_FD)
+            # Received descriptors are inheritable: a second copy would keep the channel open when the program closes it.
+            os.close(channel)
         # Everything above is closed by execve: only descriptors 0 to 2 and the channel are inheritable.
         layers.confine()
         os.chdir(request["cwd"])

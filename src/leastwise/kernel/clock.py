@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -31,7 +32,12 @@ class SystemClock:
 
 def iso_seconds(epoch_ms: int) -> str:
     """`2026-11-23T18:47:59Z`, as CloudTrail and IAM write instants."""
-    return datetime.fromtimestamp(epoch_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _iso_second(epoch_ms // 1000)
+
+
+@lru_cache(maxsize=64)
+def _iso_second(epoch_s: int) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def iso_millis(epoch_ms: int) -> str:

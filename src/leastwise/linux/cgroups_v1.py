@@ -58,14 +58,17 @@ class CgroupsV1:
         return CgroupV1(directories)
 
     def clean(self) -> None:
-        for base in self._bases.values():
-            if not base.is_dir():
-                continue
-            for directory in [entry for entry in base.iterdir() if entry.is_dir()]:
+        names = {entry.name for base in self._bases.values() if base.is_dir() for entry in base.iterdir() if entry.is_dir()}
+        for name in names:
+            directories = [base / name for base in self._bases.values()]
+            if "freezer" in self._bases:
+                # A frozen process does not die.
                 with contextlib.suppress(OSError):
-                    write(directory / "freezer.state", "THAWED")
-                kill_members([directory / "cgroup.procs"])
+                    write(self._bases["freezer"] / name / "freezer.state", "THAWED")
+            kill_members([directory / "cgroup.procs" for directory in directories])
+            for directory in directories:
                 remove(directory)
+        for base in self._bases.values():
             remove(base)
 
 

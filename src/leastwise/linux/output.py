@@ -17,9 +17,11 @@ _BURST: Final = 8 * 1024 * 1024
 _EVENT_COST: Final = 64
 """Bytes counted for an event besides its text."""
 _LINE_LIMIT: Final = 64 * 1024
-_EVENTS_PER_WAKE: Final = 64
+_EVENTS_PER_WAKE: Final = 128
 _EVENTS_PER_DRAIN: Final = 2048
-_PAUSE_S: Final = 0.05
+_CHUNK: Final = 64 * 1024
+_CHUNKS_PER_WAKE: Final = 8
+_PAUSE_S: Final = 0.01
 _BUFFER: Final = bytearray(128 * 1024)
 _VIEW: Final = memoryview(_BUFFER)
 
@@ -50,7 +52,7 @@ class OutputReader:
         if not self._open:
             return
         self._read_telemetry(_EVENTS_PER_DRAIN)
-        self._read_pipe(_EVENTS_PER_DRAIN)
+        self._read_pipe(_CHUNKS_PER_WAKE)
         self._tell_dropped()
 
     def close(self) -> None:
@@ -82,7 +84,7 @@ class OutputReader:
             self._loop.remove_reader(self._telemetry.fileno())
 
     def _on_pipe(self) -> None:
-        if not self._read_pipe(_EVENTS_PER_WAKE):
+        if not self._read_pipe(_CHUNKS_PER_WAKE):
             self._loop.remove_reader(self._pipe_fd)
 
     def _read_telemetry(self, events: int) -> bool:
@@ -102,40 +104,59 @@ class OutputReader:
             self._deliver(bytes(_VIEW[:end]))
         return True
 
-    def _read_pipe(self, events: int) -> bool:
+    def _read_pipe(self, chunks: int) -> bool:
         """False at end of file."""
-        for _ in range(max(1, events // 64)):
+        for _ in range(chunks):
             try:
-                data = os.read(self._pipe_fd, 65536)
+                data = os.read(self._pipe_fd, _CHUNK)
             except BlockingIOError:
                 return True
             except OSError:
                 return False
             if not data:
                 return False
-            *lines, rest = (self._rest + data).split(b"\n")
-            for line in lines:
-                self._deliver(line)
-            if len(rest) >= _LINE_LIMIT:
-                self._deliver(rest)
-                rest = b""
-            self._rest = rest
+            self._take_lines(data)
         return True
+
+    def _take_lines(self, data: bytes) -> None:
+        lines = data.count(b"\n")
+        if self._rest and lines:
+            first, data = data.split(b"\n", 1)
+            self._deliver(self._rest + first)
+            self._rest = b""
+            lines -= 1
+        if not self._affords(lines):
+            # A flood: counted as a whole, not line by line.
+            self._drop(lines, len(data))
+            return
+        *whole, rest = data.split(b"\n")
+        for line in whole:
+            self._deliver(line)
+        self._rest += rest
+        if len(self._rest) >= _LINE_LIMIT:
+            self._deliver(self._rest)
+            self._rest = b""
 
     def _deliver(self, event: bytes) -> None:
         if self.on_output is None:
             return
-        cost = len(event) + _EVENT_COST
-        if self._tokens < cost:
-            self._refill()
-            if self._tokens < cost:
-                self._dropped_events += 1
-                self._dropped_bytes += len(event)
-                self._pause()
-                return
-        self._tokens -= cost
+        if not self._affords(1, len(event)):
+            self._drop(1, len(event))
+            return
+        self._tokens -= len(event) + _EVENT_COST
         self._tell_dropped()
         self.on_output(event)
+
+    def _affords(self, events: int, size: int = 0) -> bool:
+        cost = size + events * _EVENT_COST
+        if self._tokens < cost:
+            self._refill()
+        return self._tokens >= cost
+
+    def _drop(self, events: int, size: int) -> None:
+        self._dropped_events += events
+        self._dropped_bytes += size
+        self._pause()
 
     def _refill(self) -> None:
         now = time.monotonic()

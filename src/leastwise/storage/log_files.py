@@ -57,6 +57,7 @@ _MOST_BUFFERED: Final = 4 * MIB
 _MOST_GROUPS: Final = 10_000
 _MOST_STREAMS: Final = 10_000
 _MOST_CONTENTS: Final = 512
+_MOST_OPEN: Final = 256
 
 _Key = tuple[str, str]
 """(account, group)."""
@@ -71,12 +72,21 @@ class _Write:
 
 @dataclass(slots=True)
 class _Tail:
-    """Where a group is written to. `numbers`: stream -> (its number in this segment, created at)."""
+    """Where a group is written to. `numbers`: stream -> (its number in this segment, created at).
+
+    `fd` is the open segment: lines are written at the end of every invocation.
+    """
 
     segment: int
     size: int
     torn: bool
     numbers: dict[str, tuple[int, int]] = field(default_factory=dict)
+    fd: int = -1
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
 
 
 class LogFiles:
@@ -98,7 +108,7 @@ class LogFiles:
         self._buffered = 0
         # Held while files change. Never taken by `write`, unless the buffer is full.
         self._files_lock = threading.RLock()
-        self._tails: dict[_Key, _Tail] = {}
+        self._tails: OrderedDict[_Key, _Tail] = OrderedDict()
         self._dropped: dict[_Key, int] = {}
         self._contents_lock = threading.Lock()
         self._contents: OrderedDict[Path, Contents] = OrderedDict()
@@ -179,7 +189,7 @@ class LogFiles:
                 self._buffer.pop(key, None)
             if not (path / "group.json").exists():
                 raise LogGroupNotFound
-            self._tails.pop(key, None)
+            self._forget(key)
             self._dropped.pop(key, None)
             # Gone in one step for every reader; then at leisure.
             grave = tempfile.mkdtemp(prefix="deleted-", dir=path.parent)
@@ -242,20 +252,34 @@ class LogFiles:
 
     def _append(self, key: _Key, writes: Sequence[_Write]) -> None:
         tail = self._tails.get(key)
-        path = self._path(*key)
-        if tail is None or not path.is_dir():
-            tail = self._tails[key] = self._open_tail(path, key[1], writes[0].ingested_ms)
-        if tail.size > self._segment_bytes:
-            tail = self._tails[key] = self._next_segment(path, tail)
+        if tail is None or tail.fd < 0 or tail.size > self._segment_bytes or os.fstat(tail.fd).st_nlink == 0:
+            tail = self._reopen(key, tail, writes[0].ingested_ms)
         data = self._encode(tail, writes, self._dropped.get(key, 0))
-        fd = os.open(path / f"{tail.segment:016d}.log", _APPEND, _PRIVATE)
-        try:
-            write_all(fd, data, tail.size)
-        finally:
-            os.close(fd)
+        write_all(tail.fd, data, tail.size)
         tail.size += len(data)
         tail.torn = False
         self._dropped.pop(key, None)
+
+    def _reopen(self, key: _Key, tail: _Tail | None, now_ms: int) -> _Tail:
+        """The segment that takes the next lines, open. One that was deleted from outside is not written to any more."""
+        path = self._path(*key)
+        if tail is not None:
+            tail.close()
+        if tail is None or not (path / f"{tail.segment:016d}.log").exists():
+            tail = self._open_tail(path, key[1], now_ms)
+        if tail.size > self._segment_bytes:
+            tail = self._next_segment(path, tail)
+        tail.fd = os.open(path / f"{tail.segment:016d}.log", _APPEND, _PRIVATE)
+        self._tails[key] = tail
+        self._tails.move_to_end(key)
+        if len(self._tails) > _MOST_OPEN:
+            self._tails.popitem(last=False)[1].close()
+        return tail
+
+    def _forget(self, key: _Key) -> None:
+        tail = self._tails.pop(key, None)
+        if tail is not None:
+            tail.close()
 
     def _encode(self, tail: _Tail, writes: Sequence[_Write], dropped: int) -> bytes:
         parts = [b"\n"] if tail.torn else []
@@ -279,7 +303,7 @@ class LogFiles:
             _LOG.error("the log group %s cannot be written: %s", key[1], error.strerror)
         self._dropped[key] = self._dropped.get(key, 0) + lost
         # What the file holds now is not known for sure: look again before the next write.
-        self._tails.pop(key, None)
+        self._forget(key)
 
     def _open_tail(self, path: Path, group: str, now_ms: int) -> _Tail:
         """Goes on where the last process stopped; numbers of streams start anew, which the form allows."""

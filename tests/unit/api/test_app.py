@@ -261,9 +261,22 @@ async def test_an_operation_that_is_not_implemented_goes_inside_unparsed(app, in
         ("nonsense", "/", 501, "NotImplementedException"),
     ],
 )
-async def test_what_does_not_exist_is_answered_as_such(app, inside, service, uri, status, code):
+async def test_what_does_not_exist_is_answered_as_such(app, inside, caplog, service, uri, status, code):
     answer = await ask(app, "POST", uri, **signed("POST", uri, service=service))
     assert (status, code) == (answer.status, answer.headers["x-amzn-errortype"])
+    assert [] == inside.calls
+    assert "" == caplog.text
+
+
+async def test_a_signature_for_one_service_never_reaches_another(app, inside):
+    request = signed("POST", "/", service="sts", body=b"Action=ListUsers&Version=2010-05-08")
+    scope = "AKIAIOSFODNN7EXAMPLE/20261123/us-east-1/iam/aws4_request"
+    request["headers"] = [
+        (name, value.replace(" Credential=", f" xCredential={scope}, Credential="))
+        for name, value in request["headers"]
+    ]
+    answer = await ask(app, "POST", "/", **request)
+    assert "InvalidAction" == answer.xml.findtext("Error/Code")
     assert [] == inside.calls
 
 
