@@ -46,7 +46,7 @@ def handler(event, context):
     return {"environment": context.log_stream_name}
 """
 
-console = Console(highlight=False, markup=False)
+console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
 class NotTrue(Exception):

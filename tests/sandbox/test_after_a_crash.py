@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from leastwise.linux.cgroups import detect_cgroups
+from leastwise.linux.cgroups import clean, detect_cgroups
 from leastwise.linux.driver import LinuxDriver, directory_tag
 from leastwise.linux.interpreters import own_interpreter
 from leastwise.linux.python_family import PythonFamily
@@ -166,5 +166,5 @@ async def test_cgroups_left_by_another_data_directory_are_not_touched(tmp_path: 
     await driver.close()
     assert groups("0123456789ab") != []
     group.release()
-    other.clean()
+    clean(other.bases)
     assert groups("0123456789ab") == []

@@ -226,7 +226,9 @@ async def test_a_frozen_environment_answers_after_it_is_thawed(node):
 
 
 async def test_output_arrives_before_the_reply(node):
-    text = "exports.handler = async () => { console.log('one\\ntwo'); process.stdout.write('raw\\n'); console.error('e') }"
+    text = (
+        "exports.handler = async () => { console.log('one\\ntwo'); process.stdout.write('raw\\n'); console.error('e') }"
+    )
     running = await node({"index.js": text})
     await running.call()
     first, raw, last = [line.decode() for line in running.output]
@@ -275,7 +277,7 @@ async def test_garbage_does_not_kill_a_small_function(node):
 
 
 async def test_a_memory_bomb_is_a_crash(node, driver):
-    if "on" not in driver.isolation()["memory and processes"]:
+    if not driver.isolation()["memory and processes"].startswith("on"):
         pytest.skip("no control group counts memory here")
     text = "exports.handler = async () => { const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1)); }"
     running = await node({"index.js": text}, memory_mib=128)
@@ -300,14 +302,18 @@ async def test_siblings_share_no_randomness_and_no_ids(node):
     ids=["giant", "short", "another invocation's answer"],
 )
 async def test_a_handler_that_writes_on_the_channel_loses_its_environment_and_nothing_else(node, frame):
-    running = await node({"index.js": f"exports.handler = async () => {{ require('fs').writeSync(3, {frame}); return 1 }}"})
+    running = await node(
+        {"index.js": f"exports.handler = async () => {{ require('fs').writeSync(3, {frame}); return 1 }}"}
+    )
     with pytest.raises(EnvironmentCrashed):
         await running.call()
     assert not running.environment.alive
 
 
 async def test_a_handler_that_closes_the_channel_loses_its_environment(node):
-    text = "exports.handler = async () => { require('fs').closeSync(3); return new Promise((r) => setTimeout(r, 60000)) }"
+    text = (
+        "exports.handler = async () => { require('fs').closeSync(3); return new Promise((r) => setTimeout(r, 60000)) }"
+    )
     running = await node({"index.js": text})
     with pytest.raises(EnvironmentCrashed):
         await running.call()
@@ -321,7 +327,6 @@ async def test_a_forged_answer_counts_for_the_forgers_own_invocation_only(node):
     assert 7 == result(await running.call())
     while running.environment.alive:
         await asyncio.sleep(0.001)
-    assert [1] == running.exits or not running.environment.alive
 
 
 @pytest.mark.parametrize(
@@ -359,7 +364,9 @@ async def test_a_cold_start_from_the_pool_does_not_start_an_interpreter(node, dr
 
 async def test_an_invocation_carries_its_own_context(node):
     running = await node(
-        {"index.js": "exports.handler = async (e, c) => [c.awsRequestId, c.clientContext, process.env._X_AMZN_TRACE_ID]"}
+        {
+            "index.js": "exports.handler = async (e, c) => [c.awsRequestId, c.clientContext, process.env._X_AMZN_TRACE_ID]"
+        }
     )
     invocation = Invocation(
         request_id="r-1",

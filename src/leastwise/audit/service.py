@@ -122,7 +122,14 @@ class Ledger:
             return
         async with self._publishing:
             self._staged = False
-            for row_id, _, payload in await self._outbox.waiting():
+            try:
+                waiting = await self._outbox.waiting()
+            except BaseException:
+                # Committed records that could not be read must be asked for again, not only after the next change.
+                self._staged = True
+                self._rouse()
+                raise
+            for row_id, _, payload in waiting:
                 if row_id <= self._published_row:
                     continue
                 try:

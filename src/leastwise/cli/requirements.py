@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -15,6 +17,8 @@ from leastwise.cli.failures import CommandError
 FILE: Final = "requirements.txt"
 _SECRETS: Final = re.compile(r"(AWS|LEASTWISE)_.*")
 _LINES_OF_PIP: Final = 12
+_BROUGHT_ALONG: Final = Path(__file__).resolve().parents[3] / "requirements" / "bootstrap"
+"""The pip that a checkout brings along: Debian's python3 has none, and `make setup` leaves none behind."""
 
 
 def wanted(root: Path, runtime: str) -> Path | None:
@@ -31,14 +35,38 @@ def is_locked(file: Path) -> bool:
     return "--hash=" in file.read_text(encoding="utf-8")
 
 
+def find_pip(brought_along: Path = _BROUGHT_ALONG) -> tuple[str, ...]:
+    """How Python is told to run pip: the one that is installed beside this command, else the checkout's wheel.
+
+    Raises:
+        CommandError: there is neither, or the wheel is not the one that was recorded.
+    """
+    if importlib.util.find_spec("pip") is not None:
+        return ("-m", "pip")
+    wheels = sorted(brought_along.glob("pip-*.whl"))
+    if not wheels:
+        message = f"{FILE} needs pip, and there is none for {sys.executable}"
+        raise CommandError(message, hint="Install pip there, or install the packages into the directory yourself.")
+    wheel = wheels[-1]
+    recorded = (brought_along / "SHA256SUMS").read_text(encoding="utf-8").split()
+    # SECURITY: it runs as whoever deploys; a wheel that somebody exchanged must not.
+    if hashlib.sha256(wheel.read_bytes()).hexdigest() not in recorded:
+        message = f"{wheel} is not the file that was recorded in SHA256SUMS"
+        raise CommandError(message)
+    return (f"{wheel}/pip",)
+
+
 def pip_command(file: Path, target: Path, runtime: str) -> list[str]:
-    """The call of pip."""
+    """The call of pip.
+
+    Raises:
+        CommandError: see `find_pip`.
+    """
     return [
         sys.executable,
         # SECURITY: isolated, or a file pip.py in the function's directory would run here as whoever deploys.
         "-I",
-        "-m",
-        "pip",
+        *find_pip(),
         "install",
         "--no-input",
         "--disable-pip-version-check",

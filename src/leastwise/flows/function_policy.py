@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from leastwise.flows.function_shapes import read_permission
@@ -9,7 +10,8 @@ from leastwise.flows.function_target import find_function, function_name, resolv
 from leastwise.flows.interface import Operation, Parameters, Scene, Target
 from leastwise.functions.interface import FunctionNotFound, InvalidParameter
 from leastwise.functions.naming import LATEST, FunctionName
-from leastwise.iam.interface import ContextValue
+from leastwise.iam.interface import ContextValue, IdentityKind
+from leastwise.iam.trust import after_deletion, after_renaming
 from leastwise.kernel.events import Access
 
 
@@ -23,6 +25,7 @@ async def resolve_granting_function(scene: Scene, parameters: Parameters) -> Tar
 
 
 async def add_permission(scene: Scene, parameters: Parameters) -> Parameters:
+    await _check_identity(scene, parameters["Principal"])
     statement = await scene.services.functions.add_permission(
         _policy_name(scene, parameters), read_permission(parameters), revision_id=parameters.get("RevisionId")
     )
@@ -42,6 +45,36 @@ async def get_policy(scene: Scene, parameters: Parameters) -> Parameters:
         message = "The resource you requested does not exist."
         raise FunctionNotFound(message, detail={"Type": "User"})
     return {"Policy": function.policy, "RevisionId": function.policy_revision_id}
+
+
+async def _check_identity(scene: Scene, principal: str) -> None:
+    """SECURITY: a grant to a name that nobody has yet would be for whoever makes an identity of that name.
+
+    Raises:
+        InvalidParameter: an ARN that is nobody's.
+    """
+    if principal.startswith("arn:") and not await scene.services.identities.trusting.exists("AWS", principal):
+        message = "The provided principal was invalid. Please check the principal and try again."
+        raise InvalidParameter(message, detail={"Type": "User"})
+
+
+async def identity_deleted(scene: Scene, kind: IdentityKind, arn: str, *, unique_id: str) -> None:
+    """What functions grant to a deleted user or role becomes a grant to its unique id, which nobody has again.
+
+    SECURITY: without this, whoever makes a new user of the old name may invoke whatever the old one might.
+    Source: IAM User Guide, "AWS JSON policy elements: Principal" (a deleted principal shows as its id).
+    """
+    await _rewrite(scene, lambda text: after_deletion(text, kind=kind, arn=arn, unique_id=unique_id))
+
+
+async def identity_moved(scene: Scene, kind: IdentityKind, arn: str, *, new_arn: str) -> None:
+    """Grants follow a user who is renamed, and do not stay behind for the next one of that name."""
+    await _rewrite(scene, lambda text: after_renaming(text, kind=kind, arn=arn, new_arn=new_arn))
+
+
+async def _rewrite(scene: Scene, rewritten: Callable[[str], str | None]) -> None:
+    for account in await scene.services.identities.directory.accounts():
+        await scene.services.functions.rewrite_policies(account.account_id, rewritten)
 
 
 def _policy_name(scene: Scene, parameters: Parameters) -> FunctionName:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping
 
 from leastwise.flows.interface import Parameters, Scene, Target
 from leastwise.functions.interface import Function
-from leastwise.functions.naming import FunctionName, parse_function_name
+from leastwise.functions.naming import LATEST, FunctionName, parse_function_name
 from leastwise.iam.interface import ContextValue
 
 
@@ -54,13 +54,17 @@ def target_of(
         function: what has that name now, None when nothing has.
         asks: condition keys that the request itself supplies.
     """
+    # SECURITY: qualifier games. `x:$LATEST` is `x` itself: a Deny of `x` must not end at the colon. What is allowed stays
+    # as in AWS, where an Allow of `x` does not cover `x:$LATEST`.
+    also_arn = name.arn if name.qualifier == LATEST else None
     if function is None or function.region != name.region:
-        return Target(arn=name.qualified_arn, account_id=name.account_id, context=asks or {})
+        return Target(arn=name.qualified_arn, account_id=name.account_id, context=asks or {}, also_arn=also_arn)
     return Target(
         arn=name.qualified_arn,
         account_id=function.account_id,
         policy=function.policy,
         context={**tag_context("aws:resourcetag/", function.tags), **(asks or {})},
+        also_arn=also_arn,
     )
 
 

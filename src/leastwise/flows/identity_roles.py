@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from leastwise.flows import function_policy
 from leastwise.flows import identity_shapes as shapes
 from leastwise.flows import identity_targets as targets
 from leastwise.flows.interface import Operation, Parameters, Scene
@@ -63,7 +64,10 @@ async def _update_assume_role_policy(scene: Scene, parameters: Parameters) -> Pa
 
 
 async def _delete_role(scene: Scene, parameters: Parameters) -> Parameters:
-    await scene.services.identities.roles.delete(scene.account_id, parameters["RoleName"])
+    roles = scene.services.identities.roles
+    role = await roles.get(scene.account_id, parameters["RoleName"])
+    await roles.delete(scene.account_id, role.name)
+    await function_policy.identity_deleted(scene, _ROLE, role.arn, unique_id=role.role_id)
     return {}
 
 
@@ -95,6 +99,7 @@ OPERATIONS: tuple[Operation, ...] = (
         name="CreateRole",
         action="iam:CreateRole",
         target=targets.created(_ROLE),
+        further=targets.tagged("iam:TagRole", targets.created(_ROLE)),
         handle=_create_role,
         access=Access.WRITE,
     ),

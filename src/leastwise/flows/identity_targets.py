@@ -95,6 +95,21 @@ def created(kind: IdentityKind) -> Callable[[Scene, Parameters], Target]:
     return resolve
 
 
+def tagged(
+    action: str, resolve: Callable[[Scene, Parameters], Target]
+) -> Callable[[Scene, Parameters], tuple[Demand, ...]]:
+    """What making something with tags needs besides: the permission to tag it.
+
+    SECURITY: otherwise whoever may make identities could give them any tag that policies trust.
+    Source: IAM User Guide, "Tags for AWS Identity and Access Management resources", permissions for tagging.
+    """
+
+    def demand(scene: Scene, parameters: Parameters) -> tuple[Demand, ...]:
+        return (Demand(action=action, target=resolve(scene, parameters)),) if parameters.get("Tags") else ()
+
+    return demand
+
+
 def listed(kind: str) -> Callable[[Scene, Parameters], Target]:
     """What listing acts on: everything below the path prefix."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from leastwise.flows import function_policy
 from leastwise.flows import identity_shapes as shapes
 from leastwise.flows import identity_targets as targets
 from leastwise.flows.interface import Operation, Parameters, Scene, Target
@@ -48,17 +49,24 @@ async def _list_users(scene: Scene, parameters: Parameters) -> Parameters:
 
 
 async def _update_user(scene: Scene, parameters: Parameters) -> Parameters:
-    await scene.services.identities.users.move(
+    users = scene.services.identities.users
+    user = await users.get(scene.account_id, parameters["UserName"])
+    moved = await users.move(
         scene.account_id,
-        parameters["UserName"],
+        user.name,
         new_name=parameters.get("NewUserName"),
         new_path=parameters.get("NewPath"),
     )
+    if moved.arn != user.arn:
+        await function_policy.identity_moved(scene, _USER, user.arn, new_arn=moved.arn)
     return {}
 
 
 async def _delete_user(scene: Scene, parameters: Parameters) -> Parameters:
-    await scene.services.identities.users.delete(scene.account_id, parameters["UserName"])
+    users = scene.services.identities.users
+    user = await users.get(scene.account_id, parameters["UserName"])
+    await users.delete(scene.account_id, user.name)
+    await function_policy.identity_deleted(scene, _USER, user.arn, unique_id=user.user_id)
     return {}
 
 
@@ -139,6 +147,7 @@ OPERATIONS: tuple[Operation, ...] = (
         name="CreateUser",
         action="iam:CreateUser",
         target=targets.created(_USER),
+        further=targets.tagged("iam:TagUser", targets.created(_USER)),
         handle=_create_user,
         access=Access.WRITE,
     ),

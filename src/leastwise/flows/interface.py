@@ -45,12 +45,15 @@ class Target:
         account_id: that owns it.
         policy: the resource's own policy as JSON text.
         context: condition keys that the target supplies (`aws:resourcetag/...`, `lambda:functionarn`), lower case.
+        also_arn: another ARN of the very same thing, if it was called by one of two: an explicit Deny of that one
+            counts too.
     """
 
     arn: str
     account_id: str
     policy: str | None = None
     context: Mapping[str, ContextValue] = field(default_factory=dict)
+    also_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

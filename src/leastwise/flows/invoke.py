@@ -68,7 +68,7 @@ def _payload(parameters: Parameters) -> bytes:
     payload: bytes = parameters.get("Payload") or b"{}"
     try:
         _SYNTAX.decode(payload)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         message = f"Could not parse request body into json: {error}"
         raise InvalidRequestContent(message, detail={"Type": "User"}) from error
     return payload
@@ -84,7 +84,7 @@ def _client_context(parameters: Parameters) -> str | None:
     try:
         text = base64.b64decode(encoded, validate=True).decode()
         decoded = msgspec.json.decode(text)
-    except (binascii.Error, UnicodeError, msgspec.DecodeError) as error:
+    except (binascii.Error, UnicodeError, msgspec.DecodeError, RecursionError) as error:
         message = "Client context must be a valid Base64-encoded JSON object."
         raise InvalidRequestContent(message, detail={"Type": "User"}) from error
     if not isinstance(decoded, Mapping):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from leastwise.audit.interface import Happening, Trail
 from leastwise.flows.interface import Demand, Operation, Parameters, Scene, Target
 from leastwise.flows.redaction import redact
 from leastwise.flows.services import Services
-from leastwise.iam.interface import Decision, Gate, PolicyKind, Principal, Request
+from leastwise.iam.interface import Decision, Gate, PolicyKind, Principal, Request, SignatureMismatch
 from leastwise.kernel import errors
 from leastwise.kernel.call import Call, Outcome, SigV4Proof
 from leastwise.kernel.clock import Clock
@@ -22,6 +23,10 @@ _LOG: Final = logging.getLogger(__name__)
 
 ErrorWords = Callable[[Exception, str], tuple[str, str]]
 """(error, service) -> the AWS code and message that the caller will read. Injected: codes belong to the door."""
+
+_GLOBAL_SERVICES: Final = frozenset({"iam", "sts"})
+_GLOBAL_REGION: Final = "us-east-1"
+"""Where the services without a region are said to be. Source: IAM User Guide, aws:RequestedRegion."""
 
 _OPEN_TO_ALL: Final = Decision(allowed=True, layer=PolicyKind.IDENTITY, explicit=False)
 
@@ -66,7 +71,7 @@ class Performer:
 
     async def perform(self, call: Call) -> Outcome:
         """One call from proof to outcome. Never raises; whatever goes wrong is the outcome's error."""
-        progress = _Progress(call, self._clock.now_ms(), self._home_region)
+        progress = _Progress(self._clock.now_ms(), self._home_region)
         try:
             result = await self._steps(call, progress)
         except errors.LeastwiseError as error:
@@ -81,13 +86,14 @@ class Performer:
 
     async def _steps(self, call: Call, progress: _Progress) -> Parameters:
         # 1. Who is it?
-        principal = progress.principal = await self._gate.authenticate(call.proof, now_ms=progress.now_ms)
         operation = progress.operation = self.table.get((call.service, call.operation))
+        principal = progress.principal = await self._gate.authenticate(call.proof, now_ms=progress.now_ms)
+        progress.region = _region_of(call, self._home_region)
+        if call.problem is not None:
+            raise call.problem
         if operation is None:
             message = f"The operation {call.service}:{call.operation} is not implemented by Leastwise."
             raise errors.NotImplementedHere(message)
-        if call.problem is not None:
-            raise call.problem
         scene = Scene(
             services=self.services,
             principal=principal,
@@ -123,7 +129,11 @@ class Performer:
         async with self._transactions.begin():
             result = await operation.handle(scene, command)
             await self._trail.stage(self._happening(call, progress, None))
-        await self._trail.publish()
+        try:
+            await self._trail.publish()
+        except Exception:  # noqa: BLE001 - logged; the change and its record are committed, and will be published
+            # What has happened must be neither told nor recorded as a failure.
+            _LOG.exception("the record of request %s waits in the database", call.request_id)
         return result
 
     async def _authorize(
@@ -145,9 +155,17 @@ class Performer:
         )
         decision = await self._gate.authorize(request, resource_policy=target.policy)
         if not decision.allowed:
-            progress.decision = decision
-            raise errors.Denied(self._gate.denial_message(request, decision))
+            raise self._denied(request, decision, progress)
+        if target.also_arn is not None:
+            other = replace(request, resource=target.also_arn)
+            refusal = await self._gate.authorize(other, resource_policy=target.policy)
+            if refusal.explicit and not refusal.allowed:
+                raise self._denied(other, refusal, progress)
         return decision
+
+    def _denied(self, request: Request, decision: Decision, progress: _Progress) -> errors.Denied:
+        progress.decision = decision
+        return errors.Denied(self._gate.denial_message(request, decision))
 
     async def _demand(self, demand: Demand, call: Call, progress: _Progress, principal: Principal) -> None:
         await self._authorize(demand.action, demand.target, call, progress, principal)
@@ -199,14 +217,30 @@ class _Progress:
 
     __slots__ = ("decision", "notes", "now_ms", "operation", "principal", "region", "target")
 
-    def __init__(self, call: Call, now_ms: int, home_region: str) -> None:
+    def __init__(self, now_ms: int, home_region: str) -> None:
         self.now_ms = now_ms
         self.operation: Operation | None = None
         self.principal: Principal | None = None
         self.target: Target | None = None
         self.decision: Decision | None = None
         self.notes: dict[str, str | int] = {}
-        proof = call.proof
         self.region = home_region
-        if isinstance(proof, SigV4Proof):
-            self.region = proof.region
+
+
+def _region_of(call: Call, home_region: str) -> str:
+    """The region that an authenticated call was addressed to.
+
+    SECURITY: the region of the scope becomes part of the ARNs that are decided on and of aws:RequestedRegion. Were it
+    the caller's free choice, a Deny that names the region could be walked around by signing for another.
+
+    Raises:
+        SignatureMismatch: not this installation's region, nor the one of the services that have none.
+    """
+    proof = call.proof
+    if not isinstance(proof, SigV4Proof):
+        return home_region
+    known = proof.region == home_region or (call.service in _GLOBAL_SERVICES and proof.region == _GLOBAL_REGION)
+    if not known:
+        message = "Credential should be scoped to a valid region."
+        raise SignatureMismatch(message)
+    return _GLOBAL_REGION if call.service == "iam" else proof.region

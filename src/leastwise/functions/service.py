@@ -260,6 +260,18 @@ class Functions:
             replace(function, policy=policy, policy_revision_id=None if policy is None else self._new_revision()),
         )
 
+    async def rewrite_policies(self, account_id: str, rewritten: Callable[[str], str | None]) -> None:
+        """Changes resource policies of all the account's functions.
+
+        Args:
+            account_id: whose functions.
+            rewritten: the new text of a policy; None leaves it as it is.
+        """
+        for function in await self._store.list(account_id):
+            policy = None if function.policy is None else rewritten(function.policy)
+            if policy is not None:
+                await self._replace(function, replace(function, policy=policy, policy_revision_id=self._new_revision()))
+
     # --- tags and concurrency --------------------------------------------------------------------------------------
 
     async def tag(self, name: FunctionName, tags: Mapping[str, str]) -> None:

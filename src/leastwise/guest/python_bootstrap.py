@@ -11,14 +11,16 @@ import gc
 import importlib
 import json
 import os
+import random
 import site
 import socket
 import ssl
 import sys
+import threading
 import time
 import types
 
-from leastwise.guest import python_errors, python_json, python_output, syscalls
+from leastwise.guest import fork_hooks, python_errors, python_json, python_output, syscalls
 from leastwise.guest.confine import Layers
 from leastwise.guest.python_context import make_context
 from leastwise.guest.wire import (
@@ -46,7 +48,8 @@ _prepared = python_output.Streams()
 _own_modules = {}  # type: dict[str, types.ModuleType]
 _main = types.ModuleType("__main__")
 _main.__builtins__ = builtins  # type: ignore[attr-defined]
-_reseed = ssl.RAND_add
+_seed_openssl = ssl.RAND_add
+_seed_python = super(random.Random, random._inst).seed  # type: ignore[attr-defined]
 
 
 def warm_up() -> None:
@@ -107,9 +110,11 @@ def _receive_with_fd(connection: socket.socket) -> tuple[int, bytes, int]:
 
 def _settle_in() -> python_output.Log:
     """Generic stage: makes the fork server's interpreter look like one that was started for a function."""
-    # SECURITY: children of one fork server must never draw the same random numbers. Python's own generator is reseeded
-    # by its at-fork hook; OpenSSL notices that the pid changed, and is told as well.
-    _reseed(os.urandom(32), 32.0)
+    # SECURITY: children of one fork server must never draw the same random numbers.
+    _seed_python(int.from_bytes(os.urandom(32), "big"))
+    _seed_openssl(os.urandom(32), 32.0)
+    fork_hooks.hand_over()
+    threading.main_thread()._native_id = os.getpid()  # type: ignore[attr-defined]
     sys.path[:] = _search_path(sys.path)
     # Our own modules are hidden but kept: freeing them would copy every page they lie on.
     for name in _own_modules:

@@ -22,6 +22,11 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, "/var/guest")
 
+# Before anything imports threading, logging or random.
+from leastwise.guest import fork_hooks
+
+fork_hooks.collect()
+
 import errno
 import fcntl
 import gc
@@ -167,6 +172,7 @@ def main() -> None:
     syscalls.drop_bounding_set()
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     sys.path.remove("/var/guest")
+    fork_hooks.stop_collecting()
     zygote = Zygote(control, request)
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (0, 1, 2):

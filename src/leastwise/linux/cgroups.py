@@ -19,6 +19,10 @@ PROCESS_LIMIT: Final = 1024
 """Processes and threads. Source: Lambda quotas."""
 MIB_PER_CPU: Final = 1769
 """Source: AWS Lambda, "Configure Lambda function memory": at 1,769 MB a function has the equivalent of one vCPU."""
+GATEWAY: Final = "gateway"
+"""Leaf that the platform moves into on v2."""
+_PREFIX: Final = "leastwise-"
+_ROOT: Final = Path("/sys/fs/cgroup")
 _SHARES_PER_CPU: Final = 1024
 _PERIOD_US: Final = 100_000
 _KILL_SECONDS: Final = 5.0
@@ -65,7 +69,7 @@ class Cgroup(Protocol):
 
 
 class Cgroups(Protocol):
-    """Makes groups. `make` and `clean` block and belong into a thread."""
+    """Makes groups."""
 
     @property
     def version(self) -> str:
@@ -84,8 +88,9 @@ class Cgroups(Protocol):
         """
         ...
 
-    def clean(self) -> None:
-        """Kills and removes every group below the platform's own directory; that directory too."""
+    @property
+    def bases(self) -> tuple[Path, ...]:
+        """The platform's own directories, one per hierarchy; all groups lie directly below."""
         ...
 
 
@@ -127,6 +132,7 @@ class NoCgroups:
     """No right to any control group."""
 
     version = "none"
+    bases = ()
 
     def __init__(self, weakness: str) -> None:
         self.weakness = weakness
@@ -134,9 +140,6 @@ class NoCgroups:
     def make(self, name: str) -> Cgroup:
         del name
         return NoCgroup()
-
-    def clean(self) -> None:
-        return
 
 
 def cpu_shares(memory_mib: int) -> int:
@@ -157,7 +160,45 @@ def cpu_quota_us(memory_mib: int) -> int:
     return _PERIOD_US * max(1, -(-memory_mib // MIB_PER_CPU))
 
 
-def detect_cgroups(tag: str, *, root: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc")) -> Cgroups:
+def clean(bases: Iterable[Path]) -> None:
+    """Kills and removes every group below these directories, then the directories. Blocking; never raises."""
+    present = [base for base in bases if base.is_dir()]
+    groups = [entry for base in present for entry in base.iterdir() if entry.is_dir() and entry.name != GATEWAY]
+    for group in groups:
+        # A frozen process does not die.
+        for name, text in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+            with contextlib.suppress(OSError):
+                write(group / name, text)
+    kill_members([group / "cgroup.procs" for group in groups])
+    for group in groups:
+        remove(group)
+    for base in present:
+        for directory in (base / GATEWAY, base):
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+
+
+def recorded_bases(record: Path, tag: str) -> list[Path]:
+    """Directories that an earlier run of the platform wrote down; it may have run in another group.
+
+    SECURITY: only names this function would have made itself are taken, or a forged line could have the groups of some
+    other service killed.
+    """
+    try:
+        lines = record.read_text().splitlines()
+    except OSError:
+        return []
+    paths = [Path(line) for line in lines]
+    return [path for path in paths if path.name == _PREFIX + tag and path.is_relative_to(_ROOT) and ".." not in path.parts]
+
+
+def record_bases(record: Path, bases: Iterable[Path]) -> None:
+    """Writes down where the groups lie, before the first is made."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text("".join(f"{base}\n" for base in bases))
+
+
+def detect_cgroups(tag: str, *, root: Path = _ROOT, proc: Path = Path("/proc")) -> Cgroups:
     """The best control groups that this process may make.
 
     Args:
@@ -168,7 +209,7 @@ def detect_cgroups(tag: str, *, root: Path = Path("/sys/fs/cgroup"), proc: Path 
     weaknesses = []
     for open_version in (cgroups_v1.open_v1, cgroups_v2.open_v2):
         try:
-            return open_version(f"leastwise-{tag}", root, proc)
+            return open_version(_PREFIX + tag, root, proc)
         except OSError as error:
             weaknesses.append(str(error))
     return NoCgroups("; ".join(weaknesses))

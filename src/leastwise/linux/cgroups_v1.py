@@ -49,27 +49,17 @@ class CgroupsV1:
         self._bases = bases
         self.weakness = weakness
 
+    @property
+    def bases(self) -> tuple[Path, ...]:
+        return tuple(self._bases.values())
+
     def make(self, name: str) -> CgroupV1:
         directories = {controller: base / name for controller, base in self._bases.items()}
         for directory in directories.values():
-            directory.mkdir(exist_ok=True)
+            directory.mkdir(parents=True, exist_ok=True)
         # SECURITY: a fork bomb ends here, whatever rlimits a process has.
         write(directories["pids"] / "pids.max", str(PROCESS_LIMIT))
         return CgroupV1(directories)
-
-    def clean(self) -> None:
-        names = {entry.name for base in self._bases.values() if base.is_dir() for entry in base.iterdir() if entry.is_dir()}
-        for name in names:
-            directories = [base / name for base in self._bases.values()]
-            if "freezer" in self._bases:
-                # A frozen process does not die.
-                with contextlib.suppress(OSError):
-                    write(self._bases["freezer"] / name / "freezer.state", "THAWED")
-            kill_members([directory / "cgroup.procs" for directory in directories])
-            for directory in directories:
-                remove(directory)
-        for base in self._bases.values():
-            remove(base)
 
 
 class CgroupV1:

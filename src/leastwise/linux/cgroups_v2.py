@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from leastwise.kernel.units import MIB
-from leastwise.linux.cgroups import PROCESS_LIMIT, cpu_quota_us, cpu_weight, kill_members, own_groups, remove, write
+from leastwise.linux.cgroups import GATEWAY, PROCESS_LIMIT, cpu_quota_us, cpu_weight, kill_members, own_groups, remove, write
 
 _NEEDED: Final = frozenset({"memory", "pids"})
 _WANTED: Final = ("memory", "pids", "cpu")
-_GATEWAY: Final = "gateway"
 
 
 def open_v2(name: str, root: Path, proc: Path) -> CgroupsV2:
@@ -27,7 +26,7 @@ def open_v2(name: str, root: Path, proc: Path) -> CgroupsV2:
         message = "cgroup v2 is not mounted"
         raise OSError(message)
     own = root / own_groups(proc).get("", "/").lstrip("/")
-    if own.name == _GATEWAY and own.parent.name == name:
+    if own.name == GATEWAY and own.parent.name == name:
         own = own.parent.parent  # the platform moved itself there before
     reasons = []
     for parent in dict.fromkeys((own, root)):
@@ -49,7 +48,7 @@ def _open_below(parent: Path, name: str, *, move: bool) -> CgroupsV2:
     base.mkdir(exist_ok=True)
     if move:
         # A group with processes cannot hand controllers down: the platform moves into a leaf of its own.
-        gateway = base / _GATEWAY
+        gateway = base / GATEWAY
         gateway.mkdir(exist_ok=True)
         write(gateway / "cgroup.procs", "0")
     write(parent / "cgroup.subtree_control", enable)
@@ -65,6 +64,10 @@ class CgroupsV2:
         self._base = base
         self.weakness = weakness
 
+    @property
+    def bases(self) -> tuple[Path, ...]:
+        return (self._base,)
+
     def make(self, name: str) -> CgroupV2:
         directory = self._base / name
         directory.mkdir(exist_ok=True)
@@ -73,10 +76,6 @@ class CgroupsV2:
         # SECURITY: one killed child would leave a handler waiting for it for ever: the environment goes as a whole.
         write(directory / "memory.oom.group", "1")
         return CgroupV2(directory)
-
-    def clean(self) -> None:
-        for directory in [entry for entry in self._base.iterdir() if entry.is_dir() and entry.name != _GATEWAY]:
-            CgroupV2(directory).release()
 
 
 class CgroupV2:

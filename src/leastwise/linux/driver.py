@@ -16,7 +16,7 @@ from socket import socket as Socket
 from typing import Final, Protocol
 
 from leastwise.kernel.errors import Unavailable
-from leastwise.linux.cgroups import Cgroups, detect_cgroups
+from leastwise.linux.cgroups import Cgroups, clean, detect_cgroups, record_bases, recorded_bases
 from leastwise.linux.doctor import isolation_layers
 from leastwise.linux.interpreters import Interpreter, own_interpreter
 from leastwise.linux.pool import Pool
@@ -71,6 +71,7 @@ class LinuxDriver:
         host_python: Interpreter | None = None,
     ) -> None:
         self._tag = directory_tag(data)
+        self._record = data / "cgroups"
         self._families: dict[str, RuntimeFamily] = {}
         self._roots: dict[str, RuntimeRoot] = {}
         for family in families:
@@ -96,8 +97,7 @@ class LinuxDriver:
         wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, _WANTED_FILES)
         if soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        await asyncio.get_running_loop().run_in_executor(None, self._cgroups.clean)
-        self._cgroups = detect_cgroups(self._tag) if self._cgroups.version != "none" else self._cgroups
+        await asyncio.get_running_loop().run_in_executor(None, self._clean_up)
         self._open = True
 
     async def prepare(self, account_id: str, runtime: str) -> None:
@@ -131,10 +131,18 @@ class LinuxDriver:
         self._open = False
         pools, self._pools = list(self._pools.values()), {}
         await asyncio.gather(*(pool.close() for pool in pools))
-        await asyncio.get_running_loop().run_in_executor(None, self._cgroups.clean)
+        await asyncio.get_running_loop().run_in_executor(None, clean, self._cgroups.bases)
 
     def isolation(self) -> Mapping[str, str]:
         return isolation_layers(self._privileges, self._cgroups)
+
+    def _clean_up(self) -> None:
+        """Removes what a killed platform left. Its mounts are gone with its namespaces; processes are in the groups."""
+        left = recorded_bases(self._record, self._tag)
+        clean(dict.fromkeys((*left, *self._cgroups.bases)))
+        if self._cgroups.version != "none":
+            self._cgroups = detect_cgroups(self._tag)
+            record_bases(self._record, self._cgroups.bases)
 
     def _pool(self, account_id: str, runtime: str) -> Pool:
         if not self._open:

@@ -95,8 +95,9 @@ class ExecEnvironment:
 
     async def stop(self) -> None:
         self._stopped = True
-        self._conversation.close()
+        # First, or it would see the conversation break and complain in the function's log.
         await self._sandbox.stop()
+        self._conversation.close()
 
     def _exited(self, _future: asyncio.Future[Exit]) -> None:
         if self._busy:

@@ -11,7 +11,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 from leastwise.kernel import errors
 from leastwise.linux.runtime_api import too_large
@@ -160,8 +160,8 @@ class NodeConversation(asyncio.Protocol):
     # The guest's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream socket has no other
-        self._transport = transport
+        # uvloop's transports do not derive from asyncio.Transport.
+        self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc

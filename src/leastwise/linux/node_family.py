@@ -61,7 +61,9 @@ class NodeFamily:
         channel = sandbox.channel
         assert channel is not None  # noqa: S101 - the plan asks for one
         # A duplicate: the sandbox closes its own when it ends, and the last words may still have to be read.
-        conversation = await NodeConversation.open(channel.dup(), on_broken=sandbox.kill)
+        ours = channel.dup()
+        channel.close()
+        conversation = await NodeConversation.open(ours, on_broken=sandbox.kill)
         try:
             await said_before_exit(sandbox, conversation, conversation.generic)
         except (EnvironmentCrashed, asyncio.CancelledError):
@@ -84,6 +86,7 @@ class NodeFamily:
             conversation.load()
             await said_before_exit(sandbox, conversation, conversation.ready)
         except BaseException:
+            sandbox.kill()
             conversation.close()
             raise
         init_ms = (self._monotonic_ns() - began_ns) / 1e6
@@ -101,5 +104,7 @@ def node_variables(spec: EnvironmentSpec) -> dict[str, str]:
     Source: AWS Lambda Developer Guide, "Using environment variables", NODE_PATH.
     """
     variables = environment_variables(spec, execution_env=f"AWS_Lambda_{spec.runtime}")
-    variables.setdefault("NODE_PATH", _NODE_PATH.format(directory=spec.runtime.removesuffix(".x").replace("nodejs", "node")))
+    variables.setdefault(
+        "NODE_PATH", _NODE_PATH.format(directory=spec.runtime.removesuffix(".x").replace("nodejs", "node"))
+    )
     return variables

@@ -81,6 +81,7 @@ class ProvidedFamily:
             await sandbox.execute(ExecPlan(argv=(_BOOTSTRAP,), env=environment_variables(spec, execution_env=None)))
             await said_before_exit(sandbox, conversation, conversation.api.ready)
         except BaseException:
+            sandbox.kill()
             conversation.close()
             raise
         init_ms = (self._monotonic_ns() - began_ns) / 1e6

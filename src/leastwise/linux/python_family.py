@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from leastwise.guest import wire
+from leastwise.kernel.units import MIB
+from leastwise.linux.cgroups import NoCgroup
 from leastwise.linux.interpreters import Interpreter
 from leastwise.linux.sandbox import Exit, RuntimeRoot, Sandbox
 from leastwise.linux.variables import environment_variables
@@ -24,10 +26,10 @@ from leastwise.runtime.interface import (
     ReplyKind,
     ResponseTooLarge,
 )
-from leastwise.kernel.units import MIB
 
 _LANGUAGE: Final = "/var/lang"
 _PACKAGES: Final = "/var/runtime"
+_PRELOAD_BOTO: Final = "leastwise.guest.preload_boto"
 _INIT_ANSWERS: Final = frozenset({wire.INIT_DONE, wire.INIT_ERROR})
 _ANSWERS: Final = frozenset({wire.RESULT, wire.ERROR, wire.TOO_LARGE})
 
@@ -39,7 +41,6 @@ class PythonFamily:
         packages: directory with boto3 and what it needs, mounted at /var/runtime; None for none.
         preload_boto: whether the fork server imports boto3 (10 MB once per account and runtime, 90 ms less per cold
             start of a function that uses it).
-        bound_data: whether each process gets a limit on its data, because no control group counts the whole.
     """
 
     def __init__(
@@ -48,12 +49,10 @@ class PythonFamily:
         *,
         packages: Path | None = None,
         preload_boto: bool = True,
-        bound_data: bool = False,
     ) -> None:
         self._interpreters = {interpreter.runtime: interpreter for interpreter in interpreters}
         self._packages = packages
-        self._preload = ("boto3",) if packages is not None and preload_boto else ()
-        self._bound_data = bound_data
+        self._preload = (_PRELOAD_BOTO,) if packages is not None and preload_boto else ()
 
     def roots(self) -> Mapping[str, RuntimeRoot]:
         return {runtime: self._root(interpreter) for runtime, interpreter in self._interpreters.items()}
@@ -83,7 +82,8 @@ class PythonFamily:
             "handler": spec.handler,
             "tmp_mib": spec.tmp_mib,
             "variables": variables,
-            "data_limit": spec.memory_mib * MIB if self._bound_data else 0,
+            # Where no control group counts the whole, each process is bounded by itself.
+            "data_limit": spec.memory_mib * MIB if isinstance(sandbox.cgroup, NoCgroup) else 0,
         }
         kind, body = await sandbox.specialise_with(spec, json.dumps(request).encode(), _INIT_ANSWERS)
         if kind == wire.INIT_ERROR:

@@ -11,7 +11,7 @@ import http
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import httptools
 
@@ -164,8 +164,8 @@ class _Connection(asyncio.Protocol):
     # The loop's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_server makes no other
-        self._transport = transport
+        # uvloop's transports do not derive from asyncio.Transport.
+        self._transport = cast("asyncio.Transport", transport)
         # SECURITY: an environment that opens connections without end would use up the gateway's file descriptors.
         if len(self._holdings.connections) >= self._limits.connections:
             self.cut()

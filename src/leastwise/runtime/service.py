@@ -115,6 +115,7 @@ class Runtime:
         self._tasks: set[asyncio.Task[None]] = set()
         self._housekeeper: asyncio.Task[None] | None = None
         self._memory_short = False
+        self._flushing = False
         self._closing = False
         self._running = 0
         self._drained = asyncio.Event()
@@ -340,8 +341,12 @@ class Runtime:
         )
         console.hand_over()
         # INVARIANT: what an invocation printed is with the operating system before its caller has the answer (or its
-        # event leaves the queue): a killed platform loses no line of an acknowledged call.
-        self._logs.flush()
+        # event leaves the queue): a killed platform loses no line of an acknowledged call. The flush is the next
+        # thing the loop does; doors put answers on the wire behind it (`api/server.py`), so calls that end together
+        # share one write.
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush_logs)
         return InvokeOutcome(
             payload=payload,
             function_error=function_error,
@@ -353,6 +358,10 @@ class Runtime:
             peak_memory_bytes=peak_memory_bytes,
             version=_VERSION,
         )
+
+    def _flush_logs(self) -> None:
+        self._flushing = False
+        self._logs.flush()
 
     def _put_back(self, kept: _Kept, fleet: _Fleet) -> None:
         loop = asyncio.get_running_loop()

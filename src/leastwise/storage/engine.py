@@ -34,7 +34,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """Args: url: an SQLAlchemy URL with an async driver, e.g. `sqlite+aiosqlite:////var/lib/x/db`."""
-        self._engine: AsyncEngine = create_async_engine(url)
+        # SECURITY: secrets in logs. An error of the driver would otherwise carry the statement's parameters into the log:
+        # payloads of queued events, sealed secrets, whole policies.
+        self._engine: AsyncEngine = create_async_engine(url, hide_parameters=True)
         self._writers = asyncio.Lock()
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)

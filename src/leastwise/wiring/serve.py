@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Any, Final
 import uvloop
 
 from leastwise.api.app import create_app
-from leastwise.api.server import DoorServer, serve_on, tls_context
+from leastwise.api.server import DoorServer, HttpLimits, serve_on, tls_context
 from leastwise.functions.links import open_link
 from leastwise.kernel import errors
 from leastwise.kernel.call import Source
@@ -34,6 +35,10 @@ _METER_FLUSH_S: Final = 5.0
 # Where calls from inside a sandbox come from: an address that no host has, so that no policy about addresses can mean
 # it by accident. Nothing of such a call crosses a network: `tls` is true in the sense of aws:SecureTransport.
 _SANDBOX_ADDRESS: Final = "169.254.100.1"
+
+
+# SECURITY: one environment must not take the connections of the others.
+_INSIDE_LIMITS: Final = HttpLimits(connections=64)
 
 
 def up(
@@ -83,7 +88,7 @@ async def _serve(settings: Settings, directory: DataDirectory) -> None:
         app = create_app(
             platform.performer.perform, implemented=platform.performer.table, clock=clock, fixed_source=source
         )
-        return InsideServer(await serve_on(sandbox_listener, app))
+        return InsideServer(await serve_on(sandbox_listener, app, limits=_INSIDE_LIMITS))
 
     driver = machine.driver(
         data=settings.data, packages=directory.runtime_packages(), serve_platform=serve_inside, pool=settings.pool
@@ -122,6 +127,10 @@ async def _serve(settings: Settings, directory: DataDirectory) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    # Everything made so far stays: the collector need not look at it again. Calls make few cycles.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     flusher = loop.create_task(_flush_now_and_then(platform))
     _greet(settings, platform, base_url)
     await stopping.wait()

@@ -59,7 +59,12 @@ class Process:
         await answered(self.conversation.ready, self.conversation)
 
     async def invoke(self, event: object = None, **changes: object) -> Reply:
-        values = {"request_id": ID, "payload": json.dumps(event).encode(), "deadline_ms": FAR_FUTURE_MS, "function_arn": ARN}
+        values = {
+            "request_id": ID,
+            "payload": json.dumps(event).encode(),
+            "deadline_ms": FAR_FUTURE_MS,
+            "function_arn": ARN,
+        }
         return await answered(self.conversation.send(Invocation(**{**values, **changes})), self.conversation)
 
     async def output(self) -> list[str]:
@@ -149,7 +154,9 @@ async def test_a_callback_handler_answers_on_old_runtimes_and_is_refused_on_new_
         assert {"a": 2} == result(await process.invoke({"a": 2}))
 
 
-NOT_24 = "if (process.env.AWS_EXECUTION_ENV.includes('24')) Object.defineProperty(exports.handler, 'length', {value: 2});"
+NOT_24 = (
+    "if (process.env.AWS_EXECUTION_ENV.includes('24')) Object.defineProperty(exports.handler, 'length', {value: 2});"
+)
 
 
 async def test_a_callback_waits_for_the_event_loop_to_run_empty(start):
@@ -224,7 +231,9 @@ async def test_an_error_carries_type_message_and_trace_in_that_order(start, tmp_
 
 
 async def test_a_failed_invocation_leaves_the_process_good(start):
-    process = await start({"index.js": "exports.handler = async (event) => { if (event) throw new Error('x'); return 1 }"})
+    process = await start(
+        {"index.js": "exports.handler = async (event) => { if (event) throw new Error('x'); return 1 }"}
+    )
     error(await process.invoke(True))
     assert 1 == result(await process.invoke(False))
 
@@ -264,8 +273,14 @@ async def test_the_context_has_every_field(start):
     [
         ({"index.mjs": "export const handler = async () => 'here'"}, "index.handler"),
         ({"index.cjs": "exports.handler = async () => 'here'"}, "index.handler"),
-        ({"index.js": "export const handler = async () => 'here'", "package.json": '{"type":"module"}'}, "index.handler"),
-        ({"index.mjs": "const v = await Promise.resolve('here'); export const handler = async () => v"}, "index.handler"),
+        (
+            {"index.js": "export const handler = async () => 'here'", "package.json": '{"type":"module"}'},
+            "index.handler",
+        ),
+        (
+            {"index.mjs": "const v = await Promise.resolve('here'); export const handler = async () => v"},
+            "index.handler",
+        ),
         ({"dir/sub/file.js": "exports.a = { b: { c: async () => 'here' } }"}, "dir/sub/file.a.b.c"),
         ({"dir/file.mjs": "export default { run: async () => 'here' }"}, "dir/file.default.run"),
         ({"node_modules/pkg/index.js": "exports.handler = async () => 'here'"}, "pkg.handler"),
@@ -293,7 +308,18 @@ async def test_the_context_has_every_field(start):
             "index.handler",
         ),
     ],
-    ids=["mjs", "cjs", "type module", "top level await", "nested", "default", "package", "require", "import", "js first"],
+    ids=[
+        "mjs",
+        "cjs",
+        "type module",
+        "top level await",
+        "nested",
+        "default",
+        "package",
+        "require",
+        "import",
+        "js first",
+    ],
 )
 async def test_handlers_are_found_where_lambda_finds_them(start, files, handler):
     process = await start(files, handler)
@@ -303,16 +329,36 @@ async def test_handlers_are_found_where_lambda_finds_them(start, files, handler)
 @pytest.mark.parametrize(
     ("files", "handler", "error_type", "message"),
     [
-        ({}, "index.handler", "Runtime.ImportModuleError", "Error: Cannot find module 'index'\nRequire stack:\n- /var/runtime/index.mjs"),
+        (
+            {},
+            "index.handler",
+            "Runtime.ImportModuleError",
+            "Error: Cannot find module 'index'\nRequire stack:\n- /var/runtime/index.mjs",
+        ),
         (
             {"index.js": "require('nothing')"},
             "index.handler",
             "Runtime.ImportModuleError",
             "Error: Cannot find module 'nothing'\nRequire stack:\n- ROOT/index.js\n- /var/runtime/index.mjs",
         ),
-        ({"index.js": "exports.a = 1"}, "index.handler", "Runtime.HandlerNotFound", "index.handler is undefined or not exported"),
-        ({"index.js": "exports.handler = 1"}, "index.handler", "Runtime.HandlerNotFound", "index.handler is not a function"),
-        ({"index.js": "exports.a = {}"}, "index.a.b.c", "Runtime.HandlerNotFound", "index.a.b.c is undefined or not exported"),
+        (
+            {"index.js": "exports.a = 1"},
+            "index.handler",
+            "Runtime.HandlerNotFound",
+            "index.handler is undefined or not exported",
+        ),
+        (
+            {"index.js": "exports.handler = 1"},
+            "index.handler",
+            "Runtime.HandlerNotFound",
+            "index.handler is not a function",
+        ),
+        (
+            {"index.js": "exports.a = {}"},
+            "index.a.b.c",
+            "Runtime.HandlerNotFound",
+            "index.a.b.c is undefined or not exported",
+        ),
         ({"index.js": ""}, "index", "Runtime.MalformedHandlerName", "Bad handler"),
         (
             {"index.js": ""},
@@ -320,8 +366,18 @@ async def test_handlers_are_found_where_lambda_finds_them(start, files, handler)
             "Runtime.MalformedHandlerName",
             "'../x.handler' is not a valid handler name. Use absolute paths when specifying root directories in handler names.",
         ),
-        ({"index.js": "exports.handler = async ( => 1"}, "index.handler", "Runtime.UserCodeSyntaxError", "SyntaxError: Unexpected token '=>'"),
-        ({"index.mjs": "export const handler = ("}, "index.handler", "Runtime.UserCodeSyntaxError", "SyntaxError: Unexpected end of input"),
+        (
+            {"index.js": "exports.handler = async ( => 1"},
+            "index.handler",
+            "Runtime.UserCodeSyntaxError",
+            "SyntaxError: Unexpected token '=>'",
+        ),
+        (
+            {"index.mjs": "export const handler = ("},
+            "index.handler",
+            "Runtime.UserCodeSyntaxError",
+            "SyntaxError: Unexpected end of input",
+        ),
         ({"index.js": "throw new RangeError('at import')"}, "index.handler", "RangeError", "at import"),
         ({"index.mjs": "throw 'text'; export const handler = 1"}, "index.handler", "string", "text"),
         (
@@ -335,7 +391,9 @@ async def test_handlers_are_found_where_lambda_finds_them(start, files, handler)
 async def test_an_init_error_is_reported_as_on_aws(start, tmp_path, files, handler, error_type, message, runtime):
     if "lost" in message:
         # The rejection is noticed when the handler has been loaded already or not: the process ends in both cases.
-        files = {"index.mjs": "Promise.reject(new Error('lost')); await new Promise(() => setTimeout(() => {}, 5000)); export const handler = 1"}
+        files = {
+            "index.mjs": "Promise.reject(new Error('lost')); await new Promise(() => setTimeout(() => {}, 5000)); export const handler = 1"
+        }
     with pytest.raises(InitFailed) as caught:
         await start(files, handler)
     payload = json.loads(caught.value.payload)
@@ -344,7 +402,9 @@ async def test_an_init_error_is_reported_as_on_aws(start, tmp_path, files, handl
 
 async def test_an_unhandled_rejection_fails_the_invocation_and_ends_the_process(start):
     process = await start(
-        {"index.js": "exports.handler = () => { Promise.reject(new Error('lost')); return new Promise(() => setTimeout(() => {}, 9e3)) }"}
+        {
+            "index.js": "exports.handler = () => { Promise.reject(new Error('lost')); return new Promise(() => setTimeout(() => {}, 9e3)) }"
+        }
     )
     payload = error(await process.invoke())
     assert ("Runtime.UnhandledPromiseRejection", "Error: lost") == (payload["errorType"], payload["errorMessage"])
@@ -459,7 +519,10 @@ async def test_node_path_of_layers_is_honoured(start, tmp_path):
 
 async def test_node_options_take_effect_although_the_process_had_started(start, tmp_path):
     process = await start(
-        {"index.js": "exports.handler = async () => [globalThis.pre, process.argv.length]", "pre.js": "globalThis.pre = 5"},
+        {
+            "index.js": "exports.handler = async () => [globalThis.pre, process.argv.length]",
+            "pre.js": "globalThis.pre = 5",
+        },
         NODE_OPTIONS=f"--require {tmp_path}/pre.js",
     )
     assert [5, 2] == result(await process.invoke())
@@ -487,7 +550,9 @@ async def test_a_streaming_handler_is_answered_with_all_it_wrote(start):
 
 
 async def test_a_streaming_handler_that_does_not_end_its_stream_fails(start):
-    process = await start({"index.js": "exports.handler = awslambda.streamifyResponse(async (e, stream) => { stream.write('x') })"})
+    process = await start(
+        {"index.js": "exports.handler = awslambda.streamifyResponse(async (e, stream) => { stream.write('x') })"}
+    )
     assert "Response stream is not finished." == error(await process.invoke())["errorMessage"]
 
 

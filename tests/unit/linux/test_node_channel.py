@@ -27,9 +27,7 @@ def test_frames_are_found_however_the_bytes_are_cut():
     stream = frame("G") + frame("R") + answer("O", 1, b'{"a":1}')
     for size in range(1, len(stream) + 1):
         reader = FrameReader()
-        seen = [
-            taken for at in range(0, len(stream), size) for taken in reader.feed(stream[at : at + size])
-        ]
+        seen = [taken for at in range(0, len(stream), size) for taken in reader.feed(stream[at : at + size])]
         assert [
             (FrameKind.GENERIC, b""),
             (FrameKind.READY, b""),

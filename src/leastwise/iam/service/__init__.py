@@ -37,6 +37,7 @@ __all__: Final = (
     "Policies",
     "Roles",
     "Sessions",
+    "Trusting",
     "Users",
     "open_identity_service",
 )
@@ -52,6 +53,7 @@ class Identities:
     access_keys: AccessKeys
     policies: Policies
     grants: Grants
+    trusting: Trusting
     founding: Founding
 
     async def account(self, account_id: str) -> Account:
@@ -114,6 +116,7 @@ def open_identity_service(
             access_keys=access_keys,
             policies=Policies(directory=directory, grants=grants, changed=changed),
             grants=grants,
+            trusting=trusting,
             founding=Founding(
                 directory=directory,
                 transactions=transactions,

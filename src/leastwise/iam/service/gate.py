@@ -23,6 +23,7 @@ from leastwise.iam.interface import (
     PrincipalKind,
     Request,
     Role,
+    SignatureMismatch,
     UnknownKey,
     User,
 )
@@ -299,9 +300,8 @@ def _remember(cache: dict[str, Kept], name: str, kept: Kept) -> None:
 
 
 def _refusal_of(proof: NoProof) -> BadProof:
-    if proof.reason == "missing":
-        return MissingProof(proof.message)
-    return IncompleteSignature(proof.message)
+    kind = {"missing": MissingProof, "malformed": SignatureMismatch}.get(proof.reason, IncompleteSignature)
+    return kind(proof.message)
 
 
 def _check_reach(principal: Principal, service: str) -> None:

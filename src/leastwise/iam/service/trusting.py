@@ -29,10 +29,11 @@ class Trusting:
             MalformedPolicy: a principal does not exist, or is none.
         """
         for kind, value in trust.trusted(document):
-            if not await self._exists(kind, value):
+            if not await self.exists(kind, value):
                 raise refusals.unknown_principal(kind, value)
 
-    async def _exists(self, kind: str, value: str) -> bool:
+    async def exists(self, kind: str, value: str) -> bool:
+        """Whether a principal of a policy is somebody at this moment; `kind` as in the Principal element."""
         if kind == trust.SERVICE_PRINCIPAL:
             return _SERVICE.fullmatch(value) is not None
         if kind != trust.AWS_PRINCIPAL:
