@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-user check format bench clean
+.PHONY: help setup demo test check format bench clean
 
 help:
 	@echo "make setup    build .venv with the leastwise command in it"

@@ -13,16 +13,24 @@ from email.utils import formatdate
 from typing import Any, Final
 
 from leastwise.api import invoke_lane, sigv4
-from leastwise.api.bodies import Bodies, BodyLimits, ClientGoneError, Receive
+from leastwise.api.bodies import Bodies, BodyLimits, ClientGoneError, Held, Receive
 from leastwise.api.canonical import normalized_path
 from leastwise.api.downloads import OpenPackage, send_package
 from leastwise.api.errors import describe
 from leastwise.api.protocol import json_body, models
 from leastwise.api.protocol.faults import unserved_response
 from leastwise.api.protocol.models import Routed, Service
-from leastwise.api.protocol.wire import HeaderList, ShapeInvalid, Unparseable, WireRequest, WireResponse
+from leastwise.api.protocol.wire import (
+    HeaderList,
+    MissingAction,
+    ShapeInvalid,
+    UnknownOperation,
+    Unparseable,
+    WireRequest,
+    WireResponse,
+)
 from leastwise.api.services import Directory
-from leastwise.iam.interface import BadProof, IncompleteSignature, MissingProof
+from leastwise.iam.interface import BadProof, IncompleteSignature, MissingProof, SignatureMismatch
 from leastwise.kernel.call import Call, NoProof, Outcome, Proof, SigV4Proof, Source
 from leastwise.kernel.clock import Clock
 from leastwise.kernel.errors import LeastwiseError, NotImplementedHere
@@ -39,6 +47,11 @@ _LOG: Final = logging.getLogger(__name__)
 _LONGEST_USER_AGENT: Final = 1024
 _OFF_THE_LOOP: Final = MIB
 _UNAVAILABLE: Final = 503
+_UNKNOWN: Final = "Unknown"
+"""Operation, and in lower case service, of a call for nothing we know."""
+
+# SECURITY: memory exhaustion by functions. Every sandbox has a door of its own; what all of them hold is counted together.
+_HELD_FOR_SANDBOXES: Final = Held(256 * MIB)
 
 
 def create_app(
@@ -86,7 +99,7 @@ class Door:
         self._health = health
         self._open_package = open_package
         self._fixed_source = fixed_source
-        self._bodies = Bodies(limits)
+        self._bodies = Bodies(limits, Held(limits.in_flight) if fixed_source is None else _HELD_FOR_SANDBOXES)
         self._date = (0, b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,12 +150,17 @@ class Door:
             request = WireRequest(
                 method=method, path=normalized_path(path), query=query, headers=_joined(headers), body=body
             )
-            service = self._services.find(request, claimed)
-            if isinstance(proof, NoProof) and claimed is None and not _is_routed(service, request):
-                # A stranger's request for nothing we know: AWS answers that the token is missing.
-                return self._fault(service, _refusal(proof), request_id, headers, claimed)
-            routed = service.route(request)
-            call = await self._call(service, routed, request, proof, self._source(scope, headers), request_id)
+            source = self._source(scope, headers)
+            try:
+                service = self._services.find(request, claimed)
+                if isinstance(proof, NoProof) and claimed is None and not _is_routed(service, request):
+                    # A stranger's request for nothing we know: AWS answers that the token is missing.
+                    return self._fault(service, _refusal(proof), request_id, headers, claimed)
+                routed = service.route(request)
+            except (NotImplementedHere, UnknownOperation, MissingAction) as problem:
+                error = await self._refuse_inside(problem, service, proof, source, request_id)
+                return self._fault(service, error, request_id, headers, claimed)
+            call = await self._call(service, routed, request, proof, source, request_id)
             outcome = await self._perform(call)
             if outcome.error is not None:
                 return self._fault(service, outcome.error, request_id, headers, claimed)
@@ -171,6 +189,26 @@ class Door:
         if outcome.error is not None:
             return self._fault(models.service("lambda"), outcome.error, request_id, headers, "lambda")
         return invoke_lane.write_invoke(outcome.result or {})
+
+    async def _refuse_inside(
+        self, problem: LeastwiseError, service: Service | None, proof: Proof, source: Source, request_id: str
+    ) -> Exception:
+        """A signed request for nothing we know: whose it is is judged and recorded like that of any other.
+
+        SECURITY: without this, whoever tries out what there is would leave no trace.
+        """
+        outcome = await self._perform(
+            Call(
+                request_id=request_id,
+                service=_UNKNOWN.lower() if service is None else service.name,
+                operation=_UNKNOWN,
+                proof=proof,
+                command={},
+                source=source,
+                problem=problem,
+            )
+        )
+        return outcome.error or problem
 
     async def _call(  # noqa: PLR0917 - the parts of a call
         self, service: Service, routed: Routed, request: WireRequest, proof: Proof, source: Source, request_id: str
@@ -277,4 +315,5 @@ def _is_routed(service: Service, request: WireRequest) -> bool:
 
 
 def _refusal(proof: NoProof) -> BadProof:
-    return MissingProof(proof.message) if proof.reason == "missing" else IncompleteSignature(proof.message)
+    kind = {"missing": MissingProof, "malformed": SignatureMismatch}.get(proof.reason, IncompleteSignature)
+    return kind(proof.message)

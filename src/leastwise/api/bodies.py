@@ -30,17 +30,32 @@ class BodyLimits:
         ordinary: of operations without a limit of their own.
         unsigned: of requests that carry no signature.
         in_flight: of all bodies above `small` that are held at the same time.
-        small: up to this a body is not counted.
+        small: up to this a body is not counted. SECURITY: times the number of connections, this is what strangers can
+            make us hold in any case.
     """
 
     ordinary: int = MIB
     unsigned: int = 256 * KIB
     in_flight: int = 512 * MIB
-    small: int = MIB
+    small: int = 64 * KIB
 
 
 class ClientGoneError(Exception):
     """The client hung up before its request was complete."""
+
+
+class Held:
+    """Bytes of large bodies that are held, by one door or by several together.
+
+    Args:
+        limit: no more than this.
+    """
+
+    __slots__ = ("bytes", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.bytes = 0
 
 
 class Bodies:
@@ -48,16 +63,17 @@ class Bodies:
 
     Args:
         limits: sizes.
+        held: what is counted against.
     """
 
-    def __init__(self, limits: BodyLimits) -> None:
+    def __init__(self, limits: BodyLimits, held: Held) -> None:
         self._limits = limits
-        self._in_flight = 0
+        self._held = held
 
     @property
     def in_flight(self) -> int:
-        """Bytes reserved for large bodies that are being held."""
-        return self._in_flight
+        """Bytes of large bodies that are being held."""
+        return self._held.bytes
 
     def _refusal(self, method: str, path: bytes, *, signed: bool) -> BodyTooLarge:
         limit, operation = self._limit(method, path, signed=signed)
@@ -113,14 +129,15 @@ class Bodies:
                 if size > limit:
                     chunks.clear()
                     await self._throw_away(receive, message, limit, refusal)
-                expected = size if declared is None else declared
-                if expected > self._limits.small and not reserved:
-                    wanted = limit if declared is None else declared
-                    if self._in_flight + wanted > self._limits.in_flight:
-                        # SECURITY: memory exhaustion. Many large uploads at once are turned away before they are held.
+                expected = max(size, declared or 0)
+                if expected > self._limits.small:
+                    # SECURITY: memory exhaustion. Many large uploads at once are turned away. Counted is what has come, not
+                    # what was announced: a few lines of headers could else take all the room there is.
+                    if self._held.bytes - reserved + expected > self._held.limit:
+                        chunks.clear()
                         await self._throw_away(receive, message, limit, Throttled("Rate exceeded"))
-                    reserved = wanted
-                    self._in_flight += wanted
+                    self._held.bytes += size - reserved
+                    reserved = size
                 chunks.append(message["body"])
                 if not message.get("more_body", False):
                     return b"".join(chunks), reserved
@@ -131,7 +148,7 @@ class Bodies:
 
     def release(self, reserved: int) -> None:
         """Gives back what `read` reserved."""
-        self._in_flight -= reserved
+        self._held.bytes -= reserved
 
     @staticmethod
     async def _throw_away(receive: Receive, message: Message, limit: int, error: LeastwiseError) -> NoReturn:

@@ -157,6 +157,7 @@ OPERATIONS: tuple[Operation, ...] = (
         name="CreatePolicy",
         action="iam:CreatePolicy",
         target=_created_policy,
+        further=targets.tagged("iam:TagPolicy", _created_policy),
         handle=_create_policy,
         access=Access.WRITE,
     ),

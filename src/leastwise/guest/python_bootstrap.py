@@ -34,6 +34,7 @@ from leastwise.guest.wire import (
     SPECIALISE,
     TOO_LARGE,
     Frames,
+    pack_invoke,
     unpack_invoke,
 )
 
@@ -44,12 +45,11 @@ _WARM_MODULES = (
     "urllib.parse", "urllib.request", "uuid", "zipfile",
 )  # fmt: skip
 
-_prepared = python_output.Streams()
-_own_modules = {}  # type: dict[str, types.ModuleType]
-_main = types.ModuleType("__main__")
-_main.__builtins__ = builtins  # type: ignore[attr-defined]
 _seed_openssl = ssl.RAND_add
 _seed_python = super(random.Random, random._inst).seed  # type: ignore[attr-defined]
+_own_modules = {}  # type: dict[str, types.ModuleType]
+_logs = []  # type: list[python_output.Log]
+_REHEARSALS = 64
 
 
 def warm_up() -> None:
@@ -60,16 +60,47 @@ def warm_up() -> None:
     site.setcopyright()
     site.sethelper()
     sys.argv = ["/var/runtime/bootstrap.py"]
-    python_json.encode({"warm": [1.5, None, True, "é"]}, ascii_only=True)
     python_errors.warm_up()
     ssl.RAND_bytes(1)
+    _rehearse()
+
+
+def look_like_a_function() -> None:
+    """In the fork server, last of all: makes the interpreter look as if it had been started for a function."""
+    sys.path[:] = _search_path(sys.path)
+    _logs.append(python_output.install())
+    # Our own modules are hidden but kept: freeing them would copy every page they lie on, in every sandbox.
     for name in [name for name in sys.modules if name == "leastwise" or name.startswith("leastwise.")]:
-        _own_modules[name] = sys.modules[name]
+        _own_modules[name] = sys.modules.pop(name)
+    # A fresh __main__: multiprocessing's "spawn" would run our own file again.
+    _own_modules["__main__"] = sys.modules["__main__"]
+    main = types.ModuleType("__main__")
+    main.__builtins__ = builtins  # type: ignore[attr-defined]
+    sys.modules["__main__"] = main
+
+
+def _rehearse() -> None:
+    """Runs what every sandbox will run, until the interpreter has specialised the code and filled its caches.
+
+    The counters and caches lie in the code itself: what is settled here is not written again in each sandbox.
+    """
+    body = pack_invoke(0, "0" * 36, "arn", None, None, b'{"warm": [1.5, null, true]}')[HEADER.size :]
+    before = dict(os.environ)
+    for _ in range(_REHEARSALS):
+        *_, payload = unpack_invoke(body)
+        python_errors.marshal(python_errors.unmarshal(payload), True)
+        json.loads(json.dumps(before))
+        os.environ.clear()
+        os.environ.update(before)
+        make_context("0" * 36, 0, "arn", "")
+        python_errors.find_handler("leastwise.guest.wire.pack_invoke")
+        _seed_python(1)
+        _seed_openssl(b"0", 0.0)
 
 
 def serve(connection: socket.socket, layers: Layers) -> int:
     """The life of one environment. Returns the exit status of pid 1."""
-    log = _settle_in()
+    _settle_in()
     frames = Frames(connection)
     try:
         kind, body, code_fd = _receive_with_fd(connection)
@@ -82,7 +113,7 @@ def serve(connection: socket.socket, layers: Layers) -> int:
         os.environ.update(request["variables"])
         time.tzset()
         gc.enable()
-        return _Runtime(connection, frames, log).run(request["handler"])
+        return _Runtime(connection, frames, _logs[0]).run(request["handler"])
     except EOFError:
         return 0
     except SystemExit as exit_request:
@@ -108,20 +139,13 @@ def _receive_with_fd(connection: socket.socket) -> tuple[int, bytes, int]:
     return kind, bytes(body), fds[0] if fds else -1
 
 
-def _settle_in() -> python_output.Log:
-    """Generic stage: makes the fork server's interpreter look like one that was started for a function."""
+def _settle_in() -> None:
+    """Generic stage: what each sandbox must have of its own."""
     # SECURITY: children of one fork server must never draw the same random numbers.
     _seed_python(int.from_bytes(os.urandom(32), "big"))
     _seed_openssl(os.urandom(32), 32.0)
     fork_hooks.hand_over()
     threading.main_thread()._native_id = os.getpid()  # type: ignore[attr-defined]
-    sys.path[:] = _search_path(sys.path)
-    # Our own modules are hidden but kept: freeing them would copy every page they lie on.
-    for name in _own_modules:
-        del sys.modules[name]
-    # A fresh __main__: multiprocessing's "spawn" would run our own file again.
-    sys.modules["__main__"] = _main
-    return _prepared.install()
 
 
 def _search_path(interpreter_path: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ from leastwise.guest.wire import EVENT_LIMIT, TELEMETRY_FD
 
 _NO_BREAK_SPACE = "\u00a0"
 _streams = []  # type: list[_Stream]
+_replaced = []  # type: list[object] # kept: closing them would touch the descriptors
 
 
 def send_event(text: bytes) -> None:
@@ -101,31 +102,26 @@ class Log:
         send_event("\r".join(lines).encode("utf-8", "backslashreplace"))
 
 
-class Streams:
-    """Everything that is needed to take over a process's output; made in the fork server, put in place in the sandbox."""
-
-    def __init__(self) -> None:
-        self.log = Log()
-        _streams[:] = [_Stream(1), _Stream(2)]
-        self._texts = [
-            io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
-            for stream in _streams
-        ]
-        self._handler = _Handler(self.log)
-        self._handler.setFormatter(
-            logging.Formatter(
-                "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S"
-            )
+def install() -> Log:
+    """Takes over sys.stdout, sys.stderr and the root logger: in the fork server, for all its sandboxes."""
+    log = Log()
+    _streams[:] = [_Stream(1), _Stream(2)]
+    _replaced[:] = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = [  # type: ignore[misc]
+        io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
+        for stream in _streams
+    ]
+    logging.Formatter.converter = time.gmtime  # type: ignore[assignment]
+    handler = _Handler(log)
+    handler.setFormatter(
+        logging.Formatter(
+            "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S"
         )
-
-    def install(self) -> Log:
-        """Takes over sys.stdout, sys.stderr and the root logger."""
-        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self._texts  # type: ignore[misc]
-        logging.Formatter.converter = time.gmtime  # type: ignore[assignment]
-        logging.getLogger().addHandler(self._handler)
-        # A forked child of the function keeps its parent's unfinished line out of its own output.
-        os.register_at_fork(after_in_child=_forget)
-        return self.log
+    )
+    logging.getLogger().addHandler(handler)
+    # A forked child of the function keeps its parent's unfinished line out of its own output.
+    os.register_at_fork(after_in_child=_forget)
+    return log
 
 
 def flush() -> None:

@@ -3,7 +3,7 @@
 Protocol, over the control socket (JSON, see `wire`):
     1. the launch request that the launcher has only peeked at
     2. -> {"op": "ready"} when everything is imported
-    3. <- {"op": "fork", "id", "kernel_id", "role", "cgroups", "into"}, descriptors: sandbox, telemetry, output,
+    3. <- {"op": "fork", "id", "kernel_id", "cgroups", "into"}, descriptors: sandbox, telemetry, output,
           `tasks` files (`cgroups` of them), then a cgroup v2 directory if `into`
        -> {"op": "forked", "id", "pid"}, descriptor: pidfd     or {"op": "failed", "id", "error"}
     4. -> {"op": "exited", "id", "status"} once it is gone (status as of waitpid)
@@ -54,6 +54,7 @@ class Zygote:
         )
         self._cloner = syscalls.Cloner(confine.NAMESPACES)
         self._network = confine.Network()
+        self._role = python_bootstrap if request["role"] == "python" else supervisor
 
     def run(self) -> None:
         """Serves until the gateway is gone."""
@@ -121,8 +122,7 @@ class Zygote:
             except OSError as error:
                 supervisor.fail(connection, error)
                 raise
-            role = python_bootstrap if request["role"] == "python" else supervisor
-            status = role.serve(connection, self._layers)
+            status = self._role.serve(connection, self._layers)
         except BaseException:
             status = 70
         finally:
@@ -171,7 +171,8 @@ def main() -> None:
     # SECURITY: no program started in any sandbox can ever hold a capability.
     syscalls.drop_bounding_set()
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-    sys.path.remove("/var/guest")
+    if request["role"] == "python":
+        python_bootstrap.look_like_a_function()
     fork_hooks.stop_collecting()
     zygote = Zygote(control, request)
     null = os.open("/dev/null", os.O_RDWR)

@@ -131,7 +131,6 @@ class Zygote:
             "op": "fork",
             "id": identifier,
             "kernel_id": kernel_id,
-            "role": self.plan.role,
             "cgroups": len(join_fds),
             "into": into_fd >= 0,
         }
@@ -163,6 +162,7 @@ class Zygote:
 
     def _launch_request(self) -> bytes:
         request = {
+            "role": self.plan.role,
             "privileged": self.plan.privileged,
             "interpreter": self.plan.interpreter,
             "binds": {inside: str(path) for inside, path in self.plan.binds.items()},

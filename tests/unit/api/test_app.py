@@ -264,8 +264,16 @@ async def test_an_operation_that_is_not_implemented_goes_inside_unparsed(app, in
 async def test_what_does_not_exist_is_answered_as_such(app, inside, caplog, service, uri, status, code):
     answer = await ask(app, "POST", uri, **signed("POST", uri, service=service))
     assert (status, code) == (answer.status, answer.headers["x-amzn-errortype"])
-    assert [] == inside.calls
+    assert ("Unknown", {}) == (inside.call.operation, inside.call.command)
+    assert inside.call.service == (service if service in {"lambda", "logs"} else "unknown")
     assert "" == caplog.text
+
+
+async def test_a_signed_request_for_nothing_we_know_is_judged_before_it_is_told_so(app, inside):
+    inside.error = SignatureMismatch("no")
+    for service, uri in [("lambda", "/2015-03-31/unheard-of"), ("dynamodb", "/")]:
+        answer = await ask(app, "POST", uri, **signed("POST", uri, service=service))
+        assert (403, "InvalidSignatureException") == (answer.status, answer.headers["x-amzn-errortype"])
 
 
 async def test_a_signature_for_one_service_never_reaches_another(app, inside):
@@ -277,7 +285,7 @@ async def test_a_signature_for_one_service_never_reaches_another(app, inside):
     ]
     answer = await ask(app, "POST", "/", **request)
     assert "InvalidAction" == answer.xml.findtext("Error/Code")
-    assert [] == inside.calls
+    assert ("sts", "Unknown") == (inside.call.service, inside.call.operation)
 
 
 @pytest.mark.parametrize(
@@ -394,6 +402,35 @@ async def test_large_bodies_are_turned_away_when_too_many_are_held(inside):
     answer = await ask(app, "POST", INVOKE, headers=headers, chunks=[fits, b""])
     assert 200 == answer.status
     assert 0 == app._bodies.in_flight
+
+
+async def test_what_is_announced_takes_no_room_before_it_comes(inside):
+    app = create_app(
+        inside.perform, implemented=IMPLEMENTED, clock=StoppedClock(), limits=BodyLimits(in_flight=5_000_000)
+    )
+    announced = [*signed("POST", INVOKE)["headers"], ("Content-Length", "4000000")]
+    taken = []
+
+    async def trickle():
+        taken.append(app._bodies.in_flight)
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": len(taken) < 3}
+
+    headers = [(name.lower().encode(), value.encode()) for name, value in announced]
+    body, reserved = await app._bodies.read(trickle, headers, method="POST", path=INVOKE.encode(), signed=True)
+    app._bodies.release(reserved)
+    assert 3000 == len(body)
+    assert max(taken) <= 2000
+    assert 0 == app._bodies.in_flight
+
+
+async def test_all_sandboxes_together_hold_no_more_than_their_share(inside):
+    source = Source(ip="169.254.100.1", user_agent="", tls=True, received_at_ms=0)
+    one, other = (
+        create_app(inside.perform, implemented=IMPLEMENTED, clock=StoppedClock(), fixed_source=source)
+        for _ in range(2)
+    )
+    assert one._bodies._held is other._bodies._held
+    assert one._bodies._held.limit < BodyLimits().in_flight
 
 
 async def test_a_compressed_body_is_refused(app, inside):

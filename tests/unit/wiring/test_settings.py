@@ -1,0 +1,60 @@
+"""Settings: three sources, one meaning, nothing unsafe by accident."""
+
+from pathlib import Path
+
+import pytest
+
+from leastwise.kernel import errors
+from leastwise.wiring.settings import read_settings
+
+
+def read(tmp_path, *, toml=None, environment=None, **overrides):
+    config = None
+    if toml is not None:
+        config = tmp_path / "leastwise.toml"
+        config.write_text(toml)
+    return read_settings(data=tmp_path / "data", config=config, environment=environment or {}, overrides=overrides)
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path):
+    toml = 'listen = "127.0.0.1:1"\nidle_minutes = 3\npool = 2\n'
+    environment = {"LEASTWISE_LISTEN": "127.0.0.1:2", "LEASTWISE_POOL": "7", "HOME": "/"}
+    settings = read(tmp_path, toml=toml, environment=environment, listen="127.0.0.1:3", account_id=None)
+    assert (settings.port, settings.pool, settings.idle_minutes) == (3, 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("toml", "environment", "said"),
+    [
+        ("lisen = 'x'", {}, "unknown setting 'lisen'"),
+        ("", {"LEASTWISE_LISEN": "x"}, "unknown setting 'lisen'"),
+        ("pool = -1", {}, "is not a whole number"),
+        ("pool = true", {}, "is not a whole number"),
+        ("pool = ", {}, "cannot read"),
+        ("listen = 'example.org:80'", {}, "is not HOST:PORT"),
+        ("listen = '127.0.0.1'", {}, "is not HOST:PORT"),
+        ("listen = '999.0.0.1:1'", {}, "is not an address"),
+        ("account_id = '123'", {}, "12 digits"),
+        ("region = 'here'", {}, "form of a region"),
+        ("tls_cert = '/x'", {}, "together"),
+        ("account_concurrency = 0", {}, "at least 1"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_the_reason(tmp_path, toml, environment, said):
+    with pytest.raises(errors.Invalid) as caught:
+        read(tmp_path, toml=toml, environment=environment)
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:80", "192.168.1.1:80", "[::]:80", "10.0.0.1:0"])
+def test_off_loopback_tls_is_a_must(tmp_path, listen):
+    with pytest.raises(errors.Invalid) as caught:
+        read(tmp_path, listen=listen)
+    assert "--tls-cert" in caught.value.message
+    settings = read(tmp_path, listen=listen, tls_cert=Path("/cert"), tls_key=Path("/key"))
+    assert not settings.is_loopback
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "localhost:1", "[::1]:2", "127.9.9.9:3"])
+def test_loopback_needs_no_tls(tmp_path, listen):
+    assert read(tmp_path, listen=listen).is_loopback
