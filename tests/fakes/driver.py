@@ -54,6 +54,7 @@ class FakeDriver:
         self.made: list[FakeEnvironment] = []
         self.start_problem: Callable[[], Awaitable[None]] | None = None
         self.opened = False
+        self.prepared: list[tuple[str, str]] = []
 
     async def start_environment(self, spec: EnvironmentSpec, *, on_output: OnOutput, on_exit: OnExit) -> Environment:
         if spec.runtime not in self.runtimes():
@@ -64,6 +65,9 @@ class FakeDriver:
         self.made.append(environment)
         await asyncio.sleep(0)
         return environment
+
+    async def prepare(self, account_id: str, runtime: str) -> None:
+        self.prepared.append((account_id, runtime))
 
     def runtimes(self) -> tuple[str, ...]:
         return ("python3.11",)

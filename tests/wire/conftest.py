@@ -83,6 +83,19 @@ class Platform:
         return self.process.wait(60)
 
 
+_started: list[subprocess.Popen] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_stays():
+    """A test that fails half way leaves no platform behind."""
+    yield
+    for process in _started:
+        if process.poll() is None:
+            process.kill()
+            process.wait(30)
+
+
 def start(data: Path, *arguments: str, listen: str = "127.0.0.1:0") -> Platform:
     """Starts `leastwise up` and waits until it serves."""
     log = data.parent / f"{data.name}.log"
@@ -94,6 +107,7 @@ def start(data: Path, *arguments: str, listen: str = "127.0.0.1:0") -> Platform:
             text=True,
             env={name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LEASTWISE_"))},
         )
+    _started.append(process)
     for line in process.stdout:
         if line.startswith("ready "):
             return Platform(data, process, line.split()[1], log)

@@ -64,7 +64,7 @@ _REST_JSON: Final[_Rows] = {
     errors.Throttled: _Row("ThrottlingException", 429, retry_after_s=1),
     errors.TooLarge: _Row("RequestEntityTooLargeException", 413),
     errors.LimitExceeded: _Row("ServiceQuotaExceededException", 402),
-    errors.Unavailable: _Row("ServiceUnavailableException", 503, sender_fault=False),
+    errors.Unavailable: _Row("ServiceUnavailableException", 503, sender_fault=False, message=INTERNAL),
     errors.NotImplementedHere: _Row("NotImplementedException", 501),
     Exception: _Row("InternalFailure", 500, sender_fault=False, message=INTERNAL),
 }
@@ -106,7 +106,7 @@ _QUERY: Final[_Rows] = {
     errors.Throttled: _Row("Throttling", 400),
     errors.TooLarge: _Row("RequestEntityTooLarge", 413),
     errors.LimitExceeded: _Row("LimitExceeded", 409),
-    errors.Unavailable: _Row("ServiceUnavailable", 503, sender_fault=False),
+    errors.Unavailable: _Row("ServiceUnavailable", 503, sender_fault=False, message=INTERNAL),
     errors.NotImplementedHere: _Row("NotImplemented", 501),
     Exception: _Row("InternalFailure", 500, sender_fault=False, message=INTERNAL),
 }
@@ -127,7 +127,7 @@ _SERVICES: Final[Mapping[str, _Rows]] = {
         runtime.RuntimeMissing: _Row("InvalidRuntimeException", 502, sender_fault=False),
         errors.LimitExceeded: _Row("InvalidParameterValueException", 400),
         errors.Throttled: _Row("TooManyRequestsException", 429, retry_after_s=1),
-        errors.Unavailable: _Row("ServiceException", 500, sender_fault=False),
+        errors.Unavailable: _Row("ServiceException", 500, sender_fault=False, message=INTERNAL),
         Exception: _Row("ServiceException", 500, sender_fault=False, message=INTERNAL),
     },
     "iam": {
@@ -138,7 +138,7 @@ _SERVICES: Final[Mapping[str, _Rows]] = {
         errors.NotFound: _Row("NoSuchEntity", 404),
         errors.AlreadyExists: _Row("EntityAlreadyExists", 409),
         errors.Conflict: _Row("ConcurrentModification", 409),
-        errors.Unavailable: _Row("ServiceFailure", 500, sender_fault=False),
+        errors.Unavailable: _Row("ServiceFailure", 500, sender_fault=False, message=INTERNAL),
         Exception: _Row("ServiceFailure", 500, sender_fault=False, message=INTERNAL),
     },
     "sts": {

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ class HttpLimits:
         body_s: seconds for a whole body.
         write_s: seconds in which a client must make room for more of the answer.
         keep_alive_s: seconds an idle connection stays open.
-        connections: open connections of one server.
+        connections: open connections of one server; never more than half of the files that the process may open.
         backlog: connections that wait to be accepted.
     """
 
@@ -273,6 +274,10 @@ async def serve_on(
         limits: what a connection may ask.
     """
     bounds = limits or HttpLimits()
+    # SECURITY: connections must leave files for the database, the trail and the sandboxes, or whoever connects often
+    # enough stops the platform.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+    bounds = replace(bounds, connections=min(bounds.connections, most))
     sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
     factory, state = _protocols(app, bounds)
     patience = None if tls is None else bounds.head_s

@@ -118,9 +118,12 @@ class Ledger:
 
     async def publish(self) -> None:
         """See the port. When it returns and the log can be written, everything committed before stands in it."""
-        if not self._staged:
+        # INVARIANT: whoever is publishing may already hold our record without having written it: he is waited for.
+        if not self._staged and not self._publishing.locked():
             return
         async with self._publishing:
+            if not self._staged:
+                return
             self._staged = False
             try:
                 waiting = await self._outbox.waiting()

@@ -65,6 +65,15 @@ def _from_botocore(error: Exception) -> CommandError | None:
         return _from_answer(error)
     if isinstance(error, botocore.WaiterError):
         return CommandError(str(error), code=ExitCode.PLATFORM)
+    if isinstance(error, botocore.SSLError):
+        return CommandError(
+            str(error),
+            code=ExitCode.UNREACHABLE,
+            hint="The endpoint must be a name of its certificate (--endpoint-url), signed by what AWS_CA_BUNDLE or the "
+            "profile's ca_bundle names.",
+        )
+    if isinstance(error, botocore.ReadTimeoutError):
+        return CommandError(str(error), code=ExitCode.UNREACHABLE, hint="It may still be working on the call.")
     if isinstance(error, botocore.ConnectionError | botocore.HTTPClientError):
         return CommandError(
             f"cannot connect: {error}", code=ExitCode.UNREACHABLE, hint="Is it running? `leastwise up` starts it."

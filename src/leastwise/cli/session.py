@@ -62,12 +62,16 @@ def choose_target(options: Options, environ: Mapping[str, str]) -> Target:
     in_data_dir = profile is not None and profile in ours and not names_own_files
     settings = ours.get(profile or PROFILE, {}) if in_data_dir or keys_in_environment else {}
     if profile is not None and not in_data_dir:
-        settings = _sections(Path(environ.get("AWS_CONFIG_FILE") or Path.home() / ".aws" / "config")).get(profile, {})
+        aws_files = _aws_files(environ)
+        settings = _sections(aws_files[0]).get(profile, {})
         if asked is None and not settings:
             message = f"there is no profile in {options.data_dir}, and no key in the environment"
             raise CommandError(
                 message, hint="Run it where `leastwise up` made its data directory, or name that directory with --data."
             )
+        if not any(profile in _sections(file) for file in aws_files):
+            message = f"there is no profile {profile} in {options.data_dir} nor in {' or '.join(map(str, aws_files))}"
+            raise CommandError(message, hint=f"`leastwise up` makes the profile {PROFILE} in its data directory.")
     # SECURITY: without an endpoint botocore would call the cloud itself, with whatever keys lie around.
     endpoint_url = options.endpoint_url or environ.get("AWS_ENDPOINT_URL") or settings.get("endpoint_url")
     if not endpoint_url:
@@ -82,6 +86,15 @@ def choose_target(options: Options, environ: Mapping[str, str]) -> Target:
         config_file=options.data_dir / "config" if in_data_dir else None,
         credentials_file=options.data_dir / "credentials" if in_data_dir else None,
         ca_bundle=environ.get("AWS_CA_BUNDLE") or settings.get("ca_bundle"),
+    )
+
+
+def _aws_files(environ: Mapping[str, str]) -> tuple[Path, Path]:
+    """The AWS shared config and credentials files; a profile may stand in either."""
+    aws = Path.home() / ".aws"
+    return (
+        Path(environ.get("AWS_CONFIG_FILE") or aws / "config").expanduser(),
+        Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or aws / "credentials").expanduser(),
     )
 
 

@@ -36,7 +36,7 @@ def up(
     if (tls_cert is None) != (tls_key is None):
         message = "--tls-cert and --tls-key go together"
         raise CommandError(message)
-    from leastwise.kernel.errors import LeastwiseError  # noqa: PLC0415 - a quick start matters more
+    from leastwise.kernel.errors import Invalid, LeastwiseError  # noqa: PLC0415 - a quick start matters more
     from leastwise.wiring import serve  # noqa: PLC0415
 
     try:
@@ -49,4 +49,6 @@ def up(
             tls_key=tls_key,
         )
     except LeastwiseError as error:
-        raise CommandError(error.message, code=ExitCode.PLATFORM) from error
+        # Invalid: a setting or a file that it names is wrong. All others: this machine cannot serve it now.
+        code = ExitCode.USAGE if isinstance(error, Invalid) else ExitCode.PLATFORM
+        raise CommandError(error.message, code=code) from error

@@ -19,6 +19,7 @@ from leastwise.iam.interface import ContextValue, IdentityKind, Role
 from leastwise.kernel import errors
 from leastwise.kernel.arn import parse_arn
 from leastwise.kernel.events import Access
+from leastwise.logs.names import decided_arn
 
 _LAMBDA: Final = "lambda.amazonaws.com"
 _PACKAGE: Final = "leastwise:package"
@@ -42,7 +43,7 @@ async def demand_for_new_function(scene: Scene, parameters: Parameters) -> tuple
 
     SECURITY: without the second, whoever may create functions could take any tag that policies trust.
     """
-    demands = await demand_role(scene, parameters)
+    demands = await demand_for_configuration(scene, parameters)
     if parameters.get("Tags"):
         name = function_name(scene, parameters)
         tagging = target_of(name, None, asks=_asked_tags(parameters))
@@ -163,6 +164,21 @@ async def demand_role(scene: Scene, parameters: Parameters) -> tuple[Demand, ...
     return (Demand(action="iam:PassRole", target=Target(arn=role_arn, account_id=account_id, context=context)),)
 
 
+async def demand_for_configuration(scene: Scene, parameters: Parameters) -> tuple[Demand, ...]:
+    """`iam:PassRole`, and `logs:PutLogEvents` on a log group that is not the function's own.
+
+    SECURITY: forged and crowded-out logs. AWS asks at run time whether the execution role may write to the group; here
+    the platform writes for every function, so it is asked whether whoever says where to write could do it himself.
+    """
+    demands = await demand_role(scene, parameters)
+    group = (parameters.get("LoggingConfig") or {}).get("LogGroup")
+    name = function_name(scene, parameters)
+    if group and group != f"/aws/lambda/{name.name}":
+        target = Target(arn=decided_arn(scene.region, name.account_id, group), account_id=name.account_id)
+        demands = (*demands, Demand(action="logs:PutLogEvents", target=target))
+    return demands
+
+
 async def _check_role(scene: Scene, parameters: Parameters) -> None:
     role_arn = parameters.get("Role")
     if role_arn is None:
@@ -226,7 +242,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _row(
         "UpdateFunctionConfiguration",
         target=resolve_function,
-        further=demand_role,
+        further=demand_for_configuration,
         prepare=prepare_new_configuration,
         handle=update_function_configuration,
         redact=frozenset({"Environment.Variables"}),

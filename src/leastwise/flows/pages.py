@@ -33,7 +33,10 @@ def cut_page(
     start = 0
     if marker is not None:
         last = _open_marker(marker)
-        behind = (lambda item: key(item) < last) if descending else (lambda item: key(item) > last)
+
+        def behind(item: Item) -> bool:
+            return key(item) < last if descending else key(item) > last
+
         start = next((at for at, item in enumerate(items) if behind(item)), len(items))
     page = items[start : start + limit]
     if start + limit < len(items):

@@ -47,6 +47,10 @@ class FunctionCatalog:
             function.reserved_concurrency or 0 for (owner, _), function in self._known.items() if owner == account_id
         )
 
+    def of_account(self, account_id: str) -> tuple[Function, ...]:
+        """The account's functions, as far as they are loaded."""
+        return tuple(function for (owner, _), function in self._known.items() if owner == account_id)
+
     def on_change(self, listener: OnChange) -> None:
         """Calls `listener` after every committed change. A listener must not raise."""
         self._listeners.append(listener)

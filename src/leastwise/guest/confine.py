@@ -6,11 +6,8 @@ function's code is read.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import resource
 import socket
-import struct
 
 from leastwise.guest import landlock, rootfs, syscalls
 from leastwise.guest.launch import write_id_maps
@@ -28,17 +25,16 @@ NAMESPACES = (
 DEFAULT_TMP_MIB = 512
 _INODES_PER_MIB = 64
 _TMP_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV
-_SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
 
 _LIMITS = (
-    (resource.RLIMIT_NOFILE, 1024),
-    (resource.RLIMIT_NPROC, 1024),
-    (resource.RLIMIT_CORE, 0),
-    (resource.RLIMIT_MSGQUEUE, 0),
-    (resource.RLIMIT_MEMLOCK, 64 * 1024),
-    (resource.RLIMIT_RTPRIO, 0),
-    (resource.RLIMIT_NICE, 20),
-    (resource.RLIMIT_SIGPENDING, 1024),
+    (syscalls.RLIMIT_NOFILE, 1024),
+    (syscalls.RLIMIT_NPROC, 1024),
+    (syscalls.RLIMIT_CORE, 0),
+    (syscalls.RLIMIT_MSGQUEUE, 0),
+    (syscalls.RLIMIT_MEMLOCK, 64 * 1024),
+    (syscalls.RLIMIT_RTPRIO, 0),
+    (syscalls.RLIMIT_NICE, 20),
+    (syscalls.RLIMIT_SIGPENDING, 1024),
 )
 
 
@@ -101,9 +97,9 @@ class Layers:
         self._confined = True
         # SECURITY: bounds what one process can take of the kernel (descriptors, processes, locked memory, queues).
         for kind, value in _LIMITS:
-            _lower(kind, value)
+            syscalls.lower_limit(kind, value)
         if data_limit:
-            _lower(resource.RLIMIT_DATA, data_limit)
+            syscalls.lower_limit(syscalls.RLIMIT_DATA, data_limit)
         # SECURITY: mount, network and process namespaces belong to a user namespace *above* the one entered here: no
         # capability that could ever be gained inside has any power over them.
         syscalls.unshare(syscalls.CLONE_NEWUSER)
@@ -149,13 +145,6 @@ def _tmp_size(tmp_mib: int) -> str:
     return "size=%dm,nr_inodes=%d" % (tmp_mib, tmp_mib * _INODES_PER_MIB)
 
 
-def _lower(kind: int, value: int) -> None:
-    hard = resource.getrlimit(kind)[1]
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
-
-
 class Network:
     """An empty network namespace, made one ahead: the fork server steps into it, its next child is born in it.
 
@@ -175,7 +164,7 @@ class Network:
             return
         syscalls.unshare(syscalls.CLONE_NEWNET)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("=16sH14x", b"lo", _IFF_UP_RUNNING))
+            syscalls.loopback_up(probe.fileno())
         for port in (RUNTIME_API_PORT, PLATFORM_PORT):
             listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

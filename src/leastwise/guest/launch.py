@@ -21,7 +21,6 @@ if __name__ == "__main__":  # a script in isolated mode knows no package; see zy
     _package.__path__ = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
     sys.modules["leastwise"] = _package
 
-import fcntl
 import json
 import socket
 
@@ -60,7 +59,7 @@ def main() -> None:
 
 
 def _lay_out(control: int, helper: int) -> None:
-    above = [fcntl.fcntl(fd, fcntl.F_DUPFD, MOUNTER_FD + 1) for fd in (control, helper)]
+    above = [syscalls.duplicate_above(fd, MOUNTER_FD + 1) for fd in (control, helper)]
     os.dup2(above[0], CONTROL_FD)
     os.dup2(above[1], MOUNTER_FD)
     # SECURITY: whatever else was inherited must not reach the fork server, and through it every sandbox.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import decimal
 import json
 import re
+import sys
 
 
 def encode(value: object, *, ascii_only: bool) -> bytes:
@@ -17,7 +17,8 @@ def encode(value: object, *, ascii_only: bool) -> bytes:
     decimals = []  # type: list[str]
 
     def number(unknown: object) -> object:
-        if not isinstance(unknown, decimal.Decimal):
+        decimal = sys.modules.get("decimal")  # whoever has a Decimal has imported it
+        if decimal is None or not isinstance(unknown, decimal.Decimal):
             message = "Object of type %s is not JSON serializable" % type(unknown).__name__
             raise TypeError(message)
         if unknown.is_nan():

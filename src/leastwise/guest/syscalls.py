@@ -20,10 +20,12 @@ _NUMBERS = {
     "capget": (125, 90),
     "clone3": (435, 435),
     "close_range": (436, 436),
+    "fcntl": (72, 25),
     "fsconfig": (431, 431),
     "fsmount": (432, 432),
     "fsopen": (430, 430),
     "gettid": (186, 178),
+    "ioctl": (16, 29),
     "landlock_add_rule": (445, 445),
     "landlock_create_ruleset": (444, 444),
     "landlock_restrict_self": (446, 446),
@@ -35,6 +37,7 @@ _NUMBERS = {
     "pidfd_send_signal": (424, 424),
     "pivot_root": (155, 41),
     "prctl": (157, 167),
+    "prlimit64": (302, 261),
     "seccomp": (317, 277),
     "setgroups": (116, 159),
     "sethostname": (170, 161),
@@ -83,7 +86,8 @@ FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE = 0, 1, 6
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP = 1, 4, 8, 24
 PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 28, 38, 47, 4
-PR_SET_NAME = 15
+RLIMIT_DATA, RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_MEMLOCK = 2, 4, 6, 7, 8
+RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_RTPRIO = 11, 12, 13, 14
 SECBIT_NO_SETUID_FIXUP = 4
 CAP_CHOWN, CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_MKNOD, CAP_LAST = 0, 6, 7, 12, 21, 27, 40
 
@@ -164,10 +168,29 @@ def new_mount(kind: str, attributes: int, options: dict[str, str] | None = None)
         os.close(context)
 
 
+def duplicate_above(fd: int, lowest: int) -> int:
+    """A copy of `fd` with the first free number from `lowest` on, closed on exec."""
+    return _call("fcntl", ctypes.c_long(fd), ctypes.c_long(1030), ctypes.c_long(lowest))  # F_DUPFD_CLOEXEC
+
+
 def close_range(first: int, last: int) -> None:
     """Closes every descriptor from `first` to `last`, both included."""
     if first <= last:
         _call("close_range", ctypes.c_ulong(first), ctypes.c_ulong(last), ctypes.c_long(0))
+
+
+def lower_limit(kind: int, value: int) -> None:
+    """Sets soft and hard limit of this process, never above the present hard limit."""
+    present = ctypes.create_string_buffer(16)
+    _call("prlimit64", ctypes.c_long(0), ctypes.c_long(kind), None, present)
+    value = min(value, int(struct.unpack("=QQ", present.raw)[1]))
+    _call("prlimit64", ctypes.c_long(0), ctypes.c_long(kind), struct.pack("=QQ", value, value), None)
+
+
+def loopback_up(socket_fd: int) -> None:
+    """Brings up `lo` of the network namespace that the socket belongs to."""
+    request = struct.pack("=16sH22x", b"lo", 0x41)  # IFF_UP | IFF_RUNNING
+    _call("ioctl", ctypes.c_long(socket_fd), ctypes.c_long(0x8914), request)  # SIOCSIFFLAGS
 
 
 def setgroups_none() -> None:

@@ -28,7 +28,6 @@ from leastwise.guest import fork_hooks
 fork_hooks.collect()
 
 import errno
-import fcntl
 import gc
 import importlib
 import json
@@ -145,7 +144,8 @@ def _keep_only(fds: list[int], cgroups: int) -> socket.socket:
     """
     wanted = fds[: 5 + cgroups]
     last = TELEMETRY_FD + 2 + cgroups
-    wire, telemetry, output, *rest = [fcntl.fcntl(fd, fcntl.F_DUPFD, last + 1) for fd in wanted]
+    # First out of the way of the targets, and of each other.
+    wire, telemetry, output, *rest = [syscalls.duplicate_above(fd, last + 1) for fd in wanted]
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(output, 1)

@@ -88,12 +88,14 @@ class CgroupV2:
     def into_fd(self) -> int:
         return os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def limit(self, memory_mib: int) -> None:
+    def limit_memory(self, memory_mib: int) -> None:
         # SECURITY: counts all processes of the environment together, kernel memory and /tmp included; three processes
         # of 300 MB pass any rlimit.
         write(self._directory / "memory.max", str(memory_mib * MIB))
         with contextlib.suppress(FileNotFoundError):
             write(self._directory / "memory.swap.max", "0")
+
+    def limit_cpu(self, memory_mib: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             write(self._directory / "cpu.weight", str(cpu_weight(memory_mib)))
             write(self._directory / "cpu.max", f"{cpu_quota_us(memory_mib)} 100000")

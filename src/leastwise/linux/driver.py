@@ -119,6 +119,7 @@ class LinuxDriver:
                 family = self._families[spec.runtime]
                 environment = await family.start(sandbox, spec, on_output=on_output, on_exit=on_exit)
                 await service
+                sandbox.cgroup.limit_cpu(spec.memory_mib)
             except BaseException:
                 service.cancel()
                 raise

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from leastwise.kernel.errors import LeastwiseError
-from leastwise.linux.cgroups import Cgroup, Cgroups
+from leastwise.linux.cgroups import Cgroups
 from leastwise.linux.output import OutputReader
 from leastwise.linux.privileges import Privileges
 from leastwise.linux.sandbox import RuntimeFamily, Sandbox
@@ -27,7 +27,7 @@ _QUIET_S: Final = 0.02
 """The pool is refilled when nothing was taken for so long: a burst has the processors for itself."""
 _MAX_FORKS: Final = 5_000
 """Sandboxes of one fork server. They share its memory layout and hash seed, so it is renewed now and then."""
-_SPARE_CGROUPS: Final = 8
+_SPARES: Final = 8
 
 
 class Pool:
@@ -58,7 +58,7 @@ class Pool:
         self._zygote: Zygote | None = None
         self._retired: list[Zygote] = []
         self._waiting: deque[Sandbox] = deque()
-        self._spare: deque[Cgroup] = deque()
+        self._spare: deque[Parts] = deque()
         self._all: set[Sandbox] = set()
         self._refill: asyncio.Task[None] | None = None
         self._refill_at: asyncio.TimerHandle | None = None
@@ -108,7 +108,7 @@ class Pool:
         zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
         await asyncio.gather(*(zygote.stop() for zygote in zygotes))
         spare, self._spare = list(self._spare), deque()
-        await self._loop.run_in_executor(None, lambda: [cgroup.release() for cgroup in spare])
+        await self._loop.run_in_executor(None, lambda: [parts.release() for parts in spare])
 
     def _refill_soon(self) -> None:
         if self._refill_at is not None:
@@ -128,8 +128,8 @@ class Pool:
                     self._refill_soon()
                     return
                 await self._add()
-            while len(self._spare) < _SPARE_CGROUPS and self._cgroups.version != "none" and not self._closed:
-                self._spare.append(await self._loop.run_in_executor(None, self._new_cgroup))
+            while len(self._spare) < _SPARES and not self._closed:
+                self._spare.append(await self._loop.run_in_executor(None, Parts, self._cgroups))
         except (LeastwiseError, OSError) as error:
             _log.warning("the pool of %s cannot be filled: %s", self._runtime, error)
         self._watch_idle()
@@ -149,40 +149,26 @@ class Pool:
 
     async def _make(self) -> Sandbox:
         zygote = await self._living_zygote()
-        cgroup = self._spare.popleft() if self._spare else self._new_cgroup()
+        parts = self._spare.popleft() if self._spare else Parts(self._cgroups)
         number = next(self._numbers)
-        ours, theirs = socket.socketpair()
-        telemetry, telemetry_in = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        pipe, pipe_in = os.pipe2(os.O_CLOEXEC)
-        telemetry.setblocking(False)
-        os.set_blocking(pipe, False)
-        sandbox = Sandbox(
-            f"{number}-{secrets.token_hex(8)}",
-            wire_end=ours,
-            output=OutputReader(self._loop, telemetry, pipe),
-            cgroup=cgroup,
-            mounter=zygote.mounter,
+        name = f"{number}-{secrets.token_hex(8)}"
+        # First the request, then our own end: the fork server works meanwhile. It cannot be heard before we return to
+        # the loop.
+        forked = zygote.fork(
+            name,
+            kernel_id=self._privileges.kernel_id(number),
+            fds=parts.theirs,
+            join_fds=parts.join_fds,
+            into_fd=parts.into_fd,
+            on_exit=lambda status: sandbox.ended(status),
         )
+        parts.close_theirs()
+        output = OutputReader(self._loop, parts.telemetry, parts.pipe)
+        sandbox = Sandbox(name, wire_end=parts.wire, output=output, cgroup=parts.cgroup, mounter=zygote.mounter)
         self._all.add(sandbox)
         sandbox.exited.add_done_callback(lambda _: self._gone(sandbox))
-        join_fds, into_fd = cgroup.join_fds(), cgroup.into_fd()
-        forked = zygote.fork(
-            sandbox.sandbox_id,
-            kernel_id=self._privileges.kernel_id(number),
-            fds=(theirs.fileno(), telemetry_in.fileno(), pipe_in),
-            join_fds=join_fds,
-            into_fd=into_fd,
-            on_exit=sandbox.ended,
-        )
         forked.add_done_callback(lambda future: _hand_over(future, sandbox))
-        theirs.close()
-        telemetry_in.close()
-        for fd in (pipe_in, *join_fds, *([into_fd] if into_fd >= 0 else [])):
-            os.close(fd)
         return sandbox
-
-    def _new_cgroup(self) -> Cgroup:
-        return self._cgroups.make(secrets.token_hex(8))
 
     async def _living_zygote(self) -> Zygote:
         zygote = self._zygote
@@ -233,6 +219,38 @@ class Pool:
         zygote, self._zygote = self._zygote, None
         self._waiting.clear()
         self._refill = self._loop.create_task(zygote.stop())
+
+
+class Parts:
+    """What one sandbox needs of the kernel, made ahead: its wires and its control group. May be made in a thread."""
+
+    def __init__(self, cgroups: Cgroups) -> None:
+        self.cgroup = cgroups.make(secrets.token_hex(8))
+        self.join_fds, self.into_fd = self.cgroup.join_fds(), self.cgroup.into_fd()
+        self.wire, self._wire = socket.socketpair()
+        self.telemetry, self._telemetry = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.pipe, self._pipe = os.pipe2(os.O_CLOEXEC)
+        self.telemetry.setblocking(False)
+        os.set_blocking(self.pipe, False)
+
+    @property
+    def theirs(self) -> tuple[int, int, int]:
+        """The sandbox's ends of wire, telemetry and output."""
+        return self._wire.fileno(), self._telemetry.fileno(), self._pipe
+
+    def close_theirs(self) -> None:
+        self._wire.close()
+        self._telemetry.close()
+        for fd in (self._pipe, *self.join_fds, *([self.into_fd] if self.into_fd >= 0 else [])):
+            os.close(fd)
+
+    def release(self) -> None:
+        """Of parts that were never used."""
+        self.close_theirs()
+        self.wire.close()
+        self.telemetry.close()
+        os.close(self.pipe)
+        self.cgroup.release()
 
 
 def _hand_over(forked: asyncio.Future[int], sandbox: Sandbox) -> None:

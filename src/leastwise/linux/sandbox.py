@@ -255,7 +255,7 @@ class Sandbox:
         self, spec: EnvironmentSpec, request: bytes, expected: frozenset[int]
     ) -> tuple[int, bytes]:
         """Sends the request to specialise, with the package's mount, and waits for one of the `expected` answers."""
-        self.cgroup.limit(spec.memory_mib)
+        self.cgroup.limit_memory(spec.memory_mib)
         code_fd = await self._mounter.open_code(spec.code_path)
         try:
             answer = self.expect(expected)

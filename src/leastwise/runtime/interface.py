@@ -156,6 +156,15 @@ class EnvironmentDriver(Protocol):
         """
         ...
 
+    async def prepare(self, account_id: str, runtime: str) -> None:
+        """Gets ready for environments of a runtime that will be wanted soon. Idempotent.
+
+        Raises:
+            RuntimeMissing: no such runtime on this machine.
+            errors.Unavailable: it cannot be made ready now; `start_environment` will try again.
+        """
+        ...
+
     def runtimes(self) -> tuple[str, ...]:
         """Identifiers that can be used here (`python3.11`, `nodejs20.x`, `provided.al2023`), sorted."""
         ...

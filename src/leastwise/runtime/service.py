@@ -147,6 +147,16 @@ class Runtime:
         await self._driver.close()
         self._hand_over_all()
 
+    def expect(self, account_id: str, runtime: str) -> None:
+        """A function with this runtime is deployed: its fork server and pool are made ready before it is called."""
+        self._background(self._prepare(account_id, runtime))
+
+    async def _prepare(self, account_id: str, runtime: str) -> None:
+        try:
+            await self._driver.prepare(account_id, runtime)
+        except errors.LeastwiseError as error:
+            _LOG.warning("%s is not ready ahead of its first call: %s", runtime, error.message)
+
     # --- what the functions' owner changes -----------------------------------------------------------------------
 
     def configuration_changed(self, account_id: str, name: str, function: Function | None) -> None:

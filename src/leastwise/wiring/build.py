@@ -60,6 +60,8 @@ class Platform:
     async def open(self) -> None:
         """Starts environments and takes up the events that wait."""
         await self.services.runtime.open()
+        for runtime in {function.runtime for function in self.services.catalog.of_account(self.founded.account_id)}:
+            self.services.runtime.expect(self.founded.account_id, runtime)
         await self.services.events.open()
 
     async def close(self) -> None:
@@ -145,6 +147,8 @@ async def build(
 
     def function_changed(account_id: str, name: str, function: Function | None) -> None:
         runtime.configuration_changed(account_id, name, function)
+        if function is not None:
+            runtime.expect(account_id, function.runtime)
         runtime.set_reserved_total(account_id, catalog.reserved_total(account_id))
 
     catalog.on_change(function_changed)

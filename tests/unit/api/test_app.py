@@ -426,8 +426,7 @@ async def test_what_is_announced_takes_no_room_before_it_comes(inside):
 async def test_all_sandboxes_together_hold_no_more_than_their_share(inside):
     source = Source(ip="169.254.100.1", user_agent="", tls=True, received_at_ms=0)
     one, other = (
-        create_app(inside.perform, implemented=IMPLEMENTED, clock=StoppedClock(), fixed_source=source)
-        for _ in range(2)
+        create_app(inside.perform, implemented=IMPLEMENTED, clock=StoppedClock(), fixed_source=source) for _ in range(2)
     )
     assert one._bodies._held is other._bodies._held
     assert one._bodies._held.limit < BodyLimits().in_flight

@@ -296,3 +296,15 @@ async def test_draining_gives_up_on_calls_that_take_too_long():
         writer.close()
         for task in server._state.tasks:
             task.cancel()
+
+
+async def test_connections_leave_files_for_everything_else(monkeypatch):
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (2, 2))
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = await serve_on(listener, create_app(None, implemented=set(), clock=None))
+    streams = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+    assert (await streams[1][0].readline()).startswith(b"HTTP/1.1 503 ")
+    for _, writer in streams:
+        writer.close()
+    server.abort()

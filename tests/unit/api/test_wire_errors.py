@@ -131,3 +131,10 @@ def test_every_lambda_code_of_the_table_is_declared_or_common():
         errors.NotImplementedHere, errors.TooLarge,
     ):  # fmt: skip
         assert describe(error("m"), "lambda").code in declared | COMMON
+
+
+@pytest.mark.parametrize("service", ["lambda", "iam", "sts", "logs", "nonsense"])
+def test_what_the_platform_lacks_is_told_to_its_log_and_not_to_callers(service):
+    told = describe(errors.Unavailable("the fork server did not start: /secret/path"), service)
+    assert "An internal error occurred. Please retry later." == told.message
+    assert not told.sender_fault

@@ -122,6 +122,48 @@ async def test_publishing_again_writes_nothing_twice(tmp_path, database):
     await ledger.close()
 
 
+async def test_publishing_waits_for_whoever_is_publishing_already(tmp_path, database, monkeypatch):
+    ledger = await opened(tmp_path, database)
+    waiting = ledger._outbox.waiting
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow():
+        reading.set()
+        await go_on.wait()
+        return await waiting()
+
+    monkeypatch.setattr(ledger._outbox, "waiting", slow)
+    async with database.begin():
+        await ledger.stage(CREATE)
+    first = asyncio.create_task(ledger.publish())
+    await reading.wait()
+    second = asyncio.create_task(ledger.publish())
+    await asyncio.sleep(0)
+    assert not second.done()
+    go_on.set()
+    await second
+    assert 1 == len(event_ids(ledger))
+    await first
+    await ledger.close()
+
+
+async def test_an_outbox_that_could_not_be_read_is_read_again(tmp_path, database, monkeypatch):
+    ledger = await opened(tmp_path, database)
+
+    async def broken():
+        raise OSError("gone")
+
+    async with database.begin():
+        await ledger.stage(CREATE)
+    with monkeypatch.context() as out_of_order:
+        out_of_order.setattr(ledger._outbox, "waiting", broken)
+        with pytest.raises(OSError, match="gone"):
+            await ledger.publish()
+    await ledger.publish()
+    assert 1 == len(event_ids(ledger))
+    await ledger.close()
+
+
 async def test_a_committed_record_is_published_without_being_asked(tmp_path, database):
     ledger = await opened(tmp_path, database, commit_interval_ms=1)
     async with database.begin():

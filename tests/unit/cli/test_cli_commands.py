@@ -179,6 +179,8 @@ def test_nobody_at_the_endpoint_exits_with_5(run, command):
         ["functions", "--profile", "nobody"],
         ["up", "--account-id", "12"],
         ["up", "--tls-cert", "cert.pem"],
+        ["up", "--listen", "everywhere"],
+        ["up", "--config", "/not/there"],
         ["audit", "verify", "--data", "/not/there"],
     ],
 )

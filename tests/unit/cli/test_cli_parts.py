@@ -225,6 +225,13 @@ def test_each_kind_of_failure_has_its_exit_code():
     assert [int(explain(kind).code) for kind in kinds] == [4, 1, 5, 5, 5, 5, 2, 2, 2, 1]
 
 
+def test_a_certificate_that_does_not_hold_is_not_taken_for_a_platform_that_is_not_running():
+    from botocore import exceptions
+
+    hint = explain(exceptions.SSLError(endpoint_url="https://a", error="hostname 'a' doesn't match 'b'")).hint or ""
+    assert ("certificate" in hint, "leastwise up" in hint) == (True, False)
+
+
 def test_an_error_of_the_platform_keeps_its_code_message_and_reason():
     from botocore.exceptions import ClientError
 

@@ -106,6 +106,20 @@ def test_without_an_endpoint_nobody_is_called_least_of_all_the_cloud(tmp_path, c
         choose_target(Options(data=tmp_path / "none", profile="work"), {})
 
 
+def test_a_profile_that_is_nowhere_is_named(data, clean_environment):
+    with pytest.raises(CommandError, match=r"there is no profile typo in .*data nor in .*config or .*credentials"):
+        choose_target(Options(data=data, profile="typo"), {})
+
+
+def test_a_profile_may_have_its_key_only(data, clean_environment, tmp_path):
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text(
+        "[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = work\n"
+    )
+    target = choose_target(Options(data=data, profile="work", endpoint_url=OURS), {})
+    assert (target.endpoint_url, target.profile) == (OURS, "work")
+
+
 def test_the_certificates_of_the_data_directory_are_trusted_for_a_key_of_the_environment_too(data):
     config = data / "config"
     config.write_text(config.read_text().replace("region =", "ca_bundle = /own/ca.pem\nregion ="))

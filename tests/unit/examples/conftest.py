@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from leastwise.cli.requirements import find_pip
+
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
@@ -38,7 +40,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], 
             return
         targets[example] = tmp_path_factory.mktemp(example)
         requirements = EXAMPLES / example / "requirements.txt"
-        command = [sys.executable, "-m", "pip", "install", "-q", "--only-binary", ":all:", "--require-hashes"]
+        command = [sys.executable, *find_pip(), "install", "-q", "--only-binary", ":all:", "--require-hashes"]
         subprocess.run([*command, "--target", str(targets[example]), "-r", str(requirements)], check=True)
         sys.path.append(str(targets[example]))
 

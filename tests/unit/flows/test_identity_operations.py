@@ -324,6 +324,10 @@ async def test_conditions_on_tags_of_request_and_resource_are_kept(stage):
     await stage.call(
         "PutUserPolicy", UserName="alice", PolicyName="p", PolicyDocument=allow("iam:CreateUser", Condition=only_test)
     )
+    with pytest.raises(errors.Denied, match="iam:TagUser"):
+        await stage.call("CreateUser", alice, UserName="b", Tags=[{"Key": "Stage", "Value": "test"}])
+    may = allow(["iam:CreateUser", "iam:TagUser"], Condition=only_test)
+    await stage.call("PutUserPolicy", UserName="alice", PolicyName="p", PolicyDocument=may)
     await stage.call("CreateUser", alice, UserName="b", Tags=[{"Key": "Stage", "Value": "test"}])
     for tags in (
         [],

@@ -92,6 +92,8 @@ async def test_no_proof_is_refused_by_its_reason(house):
     with pytest.raises(MissingProof):
         await house.gate.authenticate(NoProof(reason="missing", message="m"), now_ms=NOW_MS)
     with pytest.raises(IncompleteSignature):
+        await house.gate.authenticate(NoProof(reason="incomplete", message="m"), now_ms=NOW_MS)
+    with pytest.raises(SignatureMismatch):
         await house.gate.authenticate(NoProof(reason="malformed", message="m"), now_ms=NOW_MS)
 
 
