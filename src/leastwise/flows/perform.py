@@ -11,6 +11,7 @@ from leastwise.audit.interface import Happening, Trail
 from leastwise.flows.interface import Demand, Operation, Parameters, Scene, Target
 from leastwise.flows.redaction import redact
 from leastwise.flows.services import Services
+from leastwise.flows.strangers import StrangersShare
 from leastwise.iam.interface import Decision, Gate, PolicyKind, Principal, Request, SignatureMismatch
 from leastwise.kernel import errors
 from leastwise.kernel.call import Call, Outcome, SigV4Proof
@@ -68,6 +69,7 @@ class Performer:
         self._home_region = home_region
         self._home_account = home_account
         self._error_words = error_words
+        self._strangers = StrangersShare(now_ms=clock.now_ms())
 
     async def perform(self, call: Call) -> Outcome:
         """One call from proof to outcome. Never raises; whatever goes wrong is the outcome's error."""
@@ -171,12 +173,19 @@ class Performer:
         await self._authorize(demand.action, demand.target, call, progress, principal)
 
     def _failed(self, call: Call, progress: _Progress, error: errors.LeastwiseError) -> Outcome:
+        if progress.principal is None and isinstance(error, errors.Unauthenticated):
+            if not self._strangers.admit(now_ms=progress.now_ms):
+                message = "Rate exceeded"
+                return Outcome(request_id=call.request_id, error=errors.Throttled(message))
+            unrecorded = self._strangers.take_unrecorded()
+            if unrecorded:
+                progress.notes["unrecordedRefusalsBefore"] = unrecorded
         try:
             self._trail.append(self._happening(call, progress, error))
-        except errors.LeastwiseError as unrecorded:
+        except errors.LeastwiseError as broken:
             # The call has failed already: what is left to say is that it could not even be recorded.
-            _LOG.error("request %s failed and could not be recorded: %s", call.request_id, unrecorded)
-            return Outcome(request_id=call.request_id, error=unrecorded)
+            _LOG.error("request %s failed and could not be recorded: %s", call.request_id, broken)
+            return Outcome(request_id=call.request_id, error=broken)
         return Outcome(request_id=call.request_id, error=error)
 
     def _happening(self, call: Call, progress: _Progress, error: Exception | None) -> Happening:

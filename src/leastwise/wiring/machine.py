@@ -14,6 +14,7 @@ from leastwise.linux.provided_family import ProvidedFamily
 from leastwise.linux.python_family import PythonFamily
 from leastwise.storage.bytecode import BytecodeCompiler
 
+
 class Machine:
     """The interpreters that were found, and what is made from them."""
 

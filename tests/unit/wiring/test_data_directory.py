@@ -71,7 +71,13 @@ def test_functions_can_import_boto3_from_the_runtime_packages_alone(tmp_path):
     assert directory.runtime_packages() == packages
     directory.release()
     imported = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({str(packages)!r}); import boto3; print(boto3)"],
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            f"import sys; sys.path.append({str(packages)!r}); import boto3; print(boto3)",
+        ],
         capture_output=True,
         text=True,
         check=True,
