@@ -97,4 +97,6 @@ def _from_answer(error: Any) -> CommandError:
     hint = None
     if code in {"InvalidClientTokenId", "UnrecognizedClientException"}:
         hint = "The access key is not known here. `--profile leastwise` uses the one in the data directory."
+    if "scoped to a valid region" in message:
+        hint = "Another region was named than the platform's: look at --region, AWS_REGION and AWS_DEFAULT_REGION."
     return CommandError(f"{code}: {message}" + (f" ({reason})" if reason else ""), code=ExitCode.PLATFORM, hint=hint)

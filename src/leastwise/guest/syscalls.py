@@ -179,11 +179,13 @@ def close_range(first: int, last: int) -> None:
         _call("close_range", ctypes.c_ulong(first), ctypes.c_ulong(last), ctypes.c_long(0))
 
 
+_limits = ctypes.create_string_buffer(16)
+
+
 def lower_limit(kind: int, value: int) -> None:
     """Sets soft and hard limit of this process, never above the present hard limit."""
-    present = ctypes.create_string_buffer(16)
-    _call("prlimit64", ctypes.c_long(0), ctypes.c_long(kind), None, present)
-    value = min(value, int(struct.unpack("=QQ", present.raw)[1]))
+    _call("prlimit64", ctypes.c_long(0), ctypes.c_long(kind), None, _limits)
+    value = min(value, int(struct.unpack("=QQ", _limits.raw)[1]))
     _call("prlimit64", ctypes.c_long(0), ctypes.c_long(kind), struct.pack("=QQ", value, value), None)
 
 

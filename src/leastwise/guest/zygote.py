@@ -28,14 +28,13 @@ from leastwise.guest import fork_hooks
 fork_hooks.collect()
 
 import errno
-import gc
 import importlib
 import json
 import select
 import signal
 import socket
 
-from leastwise.guest import confine, python_bootstrap, seccomp, supervisor, syscalls
+from leastwise.guest import confine, memory, python_bootstrap, seccomp, supervisor, syscalls
 from leastwise.guest.wire import CONTROL_FD, HEADER, LAUNCH_LIMIT, READY, SANDBOX_FD, TELEMETRY_FD
 
 _FORK_LIMIT = 4096
@@ -179,10 +178,7 @@ def main() -> None:
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     os.close(null)
-    # Objects made so far are never looked at by the collector again, so their pages stay shared with the sandboxes.
-    gc.collect()
-    gc.disable()
-    gc.freeze()
+    memory.settle()
     control.send(json.dumps({"op": "ready", "pid": os.getpid()}).encode())
     zygote.run()
     zygote.kill_all()

@@ -230,8 +230,8 @@ class Parts:
         self.wire, self._wire = socket.socketpair()
         self.telemetry, self._telemetry = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pipe, self._pipe = os.pipe2(os.O_CLOEXEC)
-        self.telemetry.setblocking(False)
-        os.set_blocking(self.pipe, False)
+        self.telemetry.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        os.set_blocking(self.pipe, False)  # noqa: FBT003 - the standard library's signature
 
     @property
     def theirs(self) -> tuple[int, int, int]:

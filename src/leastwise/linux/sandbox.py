@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 from leastwise.guest import wire
 from leastwise.linux.cgroups import Cgroup
+from leastwise.linux.framing import FrameReader, Outbox
 from leastwise.linux.mounts import Mounter
 from leastwise.linux.output import OutputReader
 from leastwise.linux.processes import resume_tree, stop_tree, tree_peak_bytes
@@ -128,15 +129,14 @@ class Sandbox:
         self._listeners: list[socket.socket] = []
         self._pidfd = -1
         self._frozen = ""
-        self._pieces: list[bytes] = []
-        self._missing = 0
+        self._reader = FrameReader()
         self._waiter: asyncio.Future[tuple[int, bytes]] | None = None
         self._expected: frozenset[int] = frozenset()
         self._killed = False
         self._out_of_memory = False
-        self._outbox = b""
+        self._outbox = Outbox(self._loop, wire_end)
         self._failure = ""
-        wire_end.setblocking(False)
+        wire_end.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self._loop.add_reader(wire_end.fileno(), self._on_readable)
         if cgroup.oom_fd() >= 0:
             # SECURITY: the kernel kills one process of the environment and leaves the rest waiting for it; all of it goes.
@@ -193,7 +193,7 @@ class Sandbox:
             self._post(wire.EXECUTE, body, -1)
             return
         self.channel, theirs = socket.socketpair()
-        self.channel.setblocking(False)
+        self.channel.setblocking(False)  # noqa: FBT003 - the standard library's signature
         with theirs:
             self._post(wire.EXECUTE, body, theirs.fileno())
 
@@ -287,19 +287,8 @@ class Sandbox:
         return waiter
 
     def send(self, frame: bytes) -> None:
-        """Sends a complete frame; what does not fit now follows as soon as it does."""
-        if self._outbox:
-            self._outbox += frame
-            return
-        try:
-            sent = self._wire.send(frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return  # it is going; `exited` tells
-        if sent < len(frame):
-            self._outbox = frame[sent:]
-            self._loop.add_writer(self._wire.fileno(), self._on_writable)
+        """Sends a complete frame without blocking."""
+        self._outbox.send(frame)
 
     # --- what the pool and the fork server's client use
 
@@ -333,7 +322,7 @@ class Sandbox:
         if self.cgroup.oom_fd() >= 0:
             self._loop.remove_reader(self.cgroup.oom_fd())
         self._loop.remove_reader(self._wire.fileno())
-        self._loop.remove_writer(self._wire.fileno())
+        self._outbox.close()
         self._wire.close()
         for listener in self._listeners:
             listener.close()
@@ -367,28 +356,12 @@ class Sandbox:
     def _post(self, kind: int, body: bytes, fd: int) -> None:
         frame = wire.HEADER.pack(kind, len(body)) + body
         if fd < 0:
-            self.send(frame)
+            self._outbox.send(frame)
             return
-        # The descriptor travels with the first byte, and first bytes of a frame always fit: one frame at a time.
         try:
-            sent = socket.send_fds(self._wire, [frame], [fd])
+            self._outbox.send_with(frame, fd)
         except OSError:
             self.kill()
-            return
-        if sent < len(frame):
-            self._outbox = frame[sent:]
-            self._loop.add_writer(self._wire.fileno(), self._on_writable)
-
-    def _on_writable(self) -> None:
-        try:
-            sent = self._wire.send(self._outbox)
-        except BlockingIOError:
-            return
-        except OSError:
-            sent = len(self._outbox)
-        self._outbox = self._outbox[sent:]
-        if not self._outbox:
-            self._loop.remove_writer(self._wire.fileno())
 
     def _on_readable(self) -> None:
         try:
@@ -412,35 +385,18 @@ class Sandbox:
         data, fds, _, _ = socket.recv_fds(self._wire, wire.HEADER.size, 2)
         self._listeners = [socket.socket(fileno=fd) for fd in fds]
         for listener in self._listeners:
-            listener.setblocking(False)
+            listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
             listener.set_inheritable(False)
         return data
 
     def _take(self, data: bytes) -> None:
-        if self._missing > len(data):
-            self._pieces.append(data)
-            self._missing -= len(data)
+        try:
+            frames = self._reader.feed(data)
+        except ValueError:
+            self.kill()
             return
-        if self._pieces:
-            data = b"".join((*self._pieces, data))
-            self._pieces.clear()
-            self._missing = 0
-        header = wire.HEADER
-        while len(data) >= header.size:
-            kind, length = header.unpack_from(data)
-            # SECURITY: the length is the sandbox's claim; nothing is reserved for it, and no more is ever kept.
-            if length > wire.FRAME_LIMIT:
-                self.kill()
-                return
-            end = header.size + length
-            if len(data) < end:
-                break
-            self._frame(kind, data[header.size : end])
-            data = data[end:]
-        if data:
-            self._pieces.append(data)
-            whole = header.size if len(data) < header.size else header.size + header.unpack_from(data)[1]
-            self._missing = whole - len(data)
+        for kind, body in frames:
+            self._frame(kind, body)
 
     def _frame(self, kind: int, body: bytes) -> None:
         if kind == wire.READY and not self.ready.done() and len(self._listeners) == 2:  # noqa: PLR2004 - two ports

@@ -80,7 +80,7 @@ class Zygote:
         with theirs, helpers:
             ours.send(self._launch_request())
             self._process = await self._loop.run_in_executor(None, self._spawn, theirs.fileno(), helpers.fileno())
-        ours.setblocking(False)
+        ours.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self._control = ours
         self.alive = True
         self._loop.add_reader(ours.fileno(), self._on_readable)

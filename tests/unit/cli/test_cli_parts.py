@@ -225,6 +225,14 @@ def test_each_kind_of_failure_has_its_exit_code():
     assert [int(explain(kind).code) for kind in kinds] == [4, 1, 5, 5, 5, 5, 2, 2, 2, 1]
 
 
+def test_a_wrong_region_is_told_with_the_variables_that_name_it():
+    from botocore.exceptions import ClientError
+
+    message = "Credential should be scoped to a valid region."
+    answer = {"Error": {"Code": "InvalidSignatureException", "Message": message}}
+    assert "AWS_REGION" in (explain(ClientError(answer, "ListFunctions")).hint or "")
+
+
 def test_a_certificate_that_does_not_hold_is_not_taken_for_a_platform_that_is_not_running():
     from botocore import exceptions
 
