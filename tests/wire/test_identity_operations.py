@@ -94,3 +94,13 @@ def test_ready_made_policies_can_be_attached_and_not_changed(iam):
     ]
     assert arn in listed
     assert code_of(iam.create_policy_version, PolicyArn=arn, PolicyDocument=READ) in {"AccessDenied", "InvalidInput"}
+
+
+def test_what_nobody_can_have_yet_is_an_empty_list_and_not_an_error(iam):
+    iam.create_user(UserName="plain-user")
+    assert iam.list_groups_for_user(UserName="plain-user")["Groups"] == []
+    assert iam.list_mfa_devices(UserName="plain-user")["MFADevices"] == []
+    assert iam.list_groups()["Groups"] == []
+    assert iam.list_account_aliases()["AccountAliases"] == []
+    iam.delete_user(UserName="plain-user")
+    assert code_of(iam.list_groups_for_user, UserName="plain-user") == "NoSuchEntity"

@@ -12,6 +12,7 @@ from leastwise.flows import (
     function_policy,
     function_reading,
     function_tags,
+    identity_absent,
     identity_grants,
     identity_policies,
     identity_report,
@@ -41,6 +42,7 @@ _ROWS: Final[tuple[tuple[Operation, ...], ...]] = (
     identity_grants.OPERATIONS,
     identity_report.OPERATIONS,
     identity_sessions.OPERATIONS,
+    identity_absent.OPERATIONS,
     # logs
     read_logs.OPERATIONS,
     write_logs.OPERATIONS,

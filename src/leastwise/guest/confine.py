@@ -16,12 +16,7 @@ from leastwise.guest.wire import PLATFORM_PORT, RUNTIME_API_PORT
 # SECURITY: one flag per kind of thing a neighbour must not be able to see or signal: processes, mounts, System V and
 # POSIX queues, host name. The network namespace was made just before (`Network`); user and cgroup namespaces follow once
 # their maps and cgroup are right.
-NAMESPACES = (
-    syscalls.CLONE_NEWNS
-    | syscalls.CLONE_NEWPID
-    | syscalls.CLONE_NEWIPC
-    | syscalls.CLONE_NEWUTS
-)
+NAMESPACES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
 DEFAULT_TMP_MIB = 512
 _INODES_PER_MIB = 64
 _TMP_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV

@@ -17,7 +17,7 @@ _collected = []  # type: list[dict[str, object]]
 
 def collect() -> None:
     """From here on hooks are noted, not registered."""
-    os.register_at_fork = lambda **hooks: _collected.append(hooks)  # type: ignore[assignment]
+    os.register_at_fork = lambda **hooks: _collected.append(hooks)
 
 
 def stop_collecting() -> None:

@@ -24,7 +24,7 @@ if __name__ == "__main__":  # a script in isolated mode knows no package; see zy
 import json
 import socket
 
-from leastwise.guest import rootfs, syscalls
+from leastwise.guest import mounter, rootfs, syscalls
 from leastwise.guest.wire import CONTROL_FD, LAUNCH_LIMIT, MOUNTER_FD
 
 GUEST_INSIDE = "/var/guest"
@@ -96,8 +96,6 @@ def _leave_mounter_behind() -> None:
         os.close(MOUNTER_FD)
         syscalls.unshare(syscalls.CLONE_NEWNS)  # from here on the two see different mounts
         return
-    from leastwise.guest import mounter
-
     os.close(CONTROL_FD)
     mounter.serve(socket.socket(fileno=MOUNTER_FD))
     os._exit(0)

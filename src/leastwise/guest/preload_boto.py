@@ -15,6 +15,4 @@ for _name in (
 ):  # fmt: skip
     importlib.import_module(_name)
 
-boto3.session.Session(
-    aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1"
-).client("sts")
+boto3.session.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1").client("sts")

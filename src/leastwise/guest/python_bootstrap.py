@@ -18,9 +18,9 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable
+from typing import Any, Callable
 
-from leastwise.guest import fork_hooks, python_errors, python_json, python_output, syscalls
+from leastwise.guest import fork_hooks, python_errors, python_json, python_output
 from leastwise.guest.confine import Layers
 from leastwise.guest.python_context import make_context
 from leastwise.guest.wire import (
@@ -68,13 +68,11 @@ def warm_up() -> None:
 def _find_generators() -> None:
     """Notes the random generators that the fork server has in memory: each sandbox must seed its own copy."""
     if "random" in sys.modules:
-        import random
-
-        seed = super(random.Random, random._inst).seed  # type: ignore[attr-defined]
+        random = sys.modules["random"]
+        seed = super(random.Random, random._inst).seed
         _seeders.append(lambda entropy: seed(int.from_bytes(entropy, "big")))
     if "ssl" in sys.modules:
-        import ssl
-
+        ssl = sys.modules["ssl"]
         ssl.RAND_bytes(1)  # set up once, not in every sandbox
         _seeders.append(lambda entropy: ssl.RAND_add(entropy, 32.0))
 
@@ -198,7 +196,8 @@ def _search_path(interpreter_path: list[str]) -> list[str]:
     """Source: Lambda, "Working with layers for Python", search order."""
     version = "python%d.%d" % sys.version_info[:2]
     layers = ["/opt/python/lib/%s/site-packages" % version, "/opt/python"]
-    return ["/var/task", *layers, "/var/runtime", *[path for path in interpreter_path if path.startswith("/var/lang") or path.startswith("/usr")]]
+    own = [path for path in interpreter_path if path.startswith("/var/lang/")]
+    return ["/var/task", *layers, "/var/runtime", *own]
 
 
 def _leave(exit_request: SystemExit) -> int:
@@ -213,7 +212,7 @@ def _leave(exit_request: SystemExit) -> int:
     elif isinstance(code, int):
         status = code & 0xFF
     else:
-        print(code, file=sys.stderr)
+        sys.stderr.write("%s\n" % (code,))
         status = 1
     python_output.flush()
     return status
@@ -227,7 +226,7 @@ class _Runtime:
         self._frames = frames
         self._ascii_only = sys.version_info < (3, 12)  # Source: as the official runtime's marshaller of each version
         self._log = log
-        self._handler = None
+        self._handler = None  # type: Any
 
     def run(self, handler: str) -> int:
         try:
@@ -269,5 +268,3 @@ class _Runtime:
     def _reply(self, kind: int, body: bytes) -> None:
         python_output.flush()
         self._send(HEADER.pack(kind, len(body)) + body)
-
-

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 from leastwise.guest.python_errors import Fault
 
@@ -16,9 +17,9 @@ from leastwise.guest.python_errors import Fault
 class _Named:
     """A record with fixed names, filled from a dict; what is not in it is None."""
 
-    __slots__ = ()
+    __slots__ = ()  # type: tuple[str, ...]
 
-    def __init__(self, values: dict) -> None:  # type: ignore[type-arg]
+    def __init__(self, values: dict[str, Any]) -> None:
         for name in self.__slots__:
             setattr(self, name, values.get(name))
 
@@ -32,17 +33,21 @@ class CognitoIdentity(_Named):
 
 
 class Client(_Named):
-    __slots__ = ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")
+    __slots__ = ("app_package_name", "app_title", "app_version_code", "app_version_name", "installation_id")
 
 
 class ClientContext(_Named):
-    __slots__ = ("custom", "env", "client")
+    __slots__ = ("client", "custom", "env")
+
+    client: Any
 
 
 class LambdaContext:
     """What a handler gets as its second argument."""
 
-    def __init__(self, request_id: str, deadline_ms: int, function_arn: str, client_context: ClientContext | None) -> None:
+    def __init__(
+        self, request_id: str, deadline_ms: int, function_arn: str, client_context: ClientContext | None
+    ) -> None:
         environ = os.environ.get
         self.aws_request_id = request_id
         self.log_group_name = environ("AWS_LAMBDA_LOG_GROUP_NAME")
@@ -80,7 +85,8 @@ class LambdaContext:
 
 
 def make_context(request_id: str, deadline_ms: int, function_arn: str, client_context: str) -> LambdaContext:
-    """
+    """Raises a fault when the client context is not JSON.
+
     Raises:
         Fault: LambdaContextUnmarshalError, the client context is not JSON.
     """

@@ -10,22 +10,24 @@ import importlib
 import json
 import sys
 import traceback
+from types import TracebackType
+from typing import Any
 
 from leastwise.guest import python_json
 
-_RUNTIME_FILES = ("/var/guest/", "<frozen importlib")
+_RUNTIME_FILES = "/var/guest/"
 
 
 class Fault(Exception):
     """A failure that the runtime itself names (`Runtime.HandlerNotFound`, ...)."""
 
-    def __init__(self, kind: str, message: str, trace: list | None = None) -> None:
+    def __init__(self, kind: str, message: str, trace: list[str] | None = None) -> None:
         super().__init__(message)
         self.kind = "Runtime." + kind
         self.trace = trace or []
 
 
-def find_handler(name: str):  # type: ignore[no-untyped-def]
+def find_handler(name: str) -> Any:
     """The callable behind `module.function` (`pkg/module.function` works too).
 
     Raises:
@@ -51,7 +53,7 @@ def find_handler(name: str):  # type: ignore[no-untyped-def]
         raise Fault("HandlerNotFound", "Handler '%s' missing on module '%s'" % (function_name, module_name)) from None
 
 
-def unmarshal(payload: bytes):  # type: ignore[no-untyped-def]
+def unmarshal(payload: bytes) -> Any:
     try:
         return json.loads(payload)
     except Exception as error:
@@ -67,7 +69,7 @@ def marshal(value: object, ascii_only: bool) -> bytes:
         raise Fault("MarshalError", "Unable to marshal response: %s" % error) from None
 
 
-def describe(exception_info, request_id: str) -> dict:  # type: ignore[no-untyped-def,type-arg]
+def describe(exception_info: tuple[Any, Any, Any], request_id: str) -> dict[str, Any]:
     """The error payload of one failed invocation."""
     kind, value, trace = exception_info
     if isinstance(value, Fault):
@@ -75,7 +77,7 @@ def describe(exception_info, request_id: str) -> dict:  # type: ignore[no-untype
     return _payload(_text(value), kind.__name__, traceback.format_list(_frames(trace)), request_id)
 
 
-def describe_init_failure(exception_info) -> dict:  # type: ignore[no-untyped-def,type-arg]
+def describe_init_failure(exception_info: tuple[Any, Any, Any]) -> dict[str, Any]:
     """The error payload of a failed init phase: the same with an empty request id."""
     return describe(exception_info, "")
 
@@ -87,7 +89,7 @@ def warm_up() -> None:
         python_json.encode(describe(sys.exc_info(), ""), ascii_only=True)
 
 
-def _payload(message: str, kind: str, trace: list, request_id: str) -> dict:  # type: ignore[type-arg]
+def _payload(message: str, kind: str, trace: list[str], request_id: str) -> dict[str, Any]:
     return {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": trace}
 
 
@@ -98,13 +100,10 @@ def _text(value: BaseException) -> str:
         return ""
 
 
-def _frames(trace) -> list:  # type: ignore[no-untyped-def,type-arg]
-    """(file, line, name, text) of every frame from the first that is not the runtime's own.
-
-    Import machinery is skipped as well: between our import and the function's module there is nothing of interest.
-    """
+def _frames(trace: TracebackType | None) -> list[Any]:
+    """(file, line, name, text) of every frame from the first that is not the runtime's own."""
     frames = [(frame.filename, frame.lineno, frame.name, frame.line) for frame in traceback.extract_tb(trace)]
     for index, frame in enumerate(frames):
-        if not frame[0].startswith(_RUNTIME_FILES[0]):
+        if not frame[0].startswith(_RUNTIME_FILES):
             return frames[index:]
     return frames

@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+from typing import Any
 
 from leastwise.guest.wire import EVENT_LIMIT, TELEMETRY_FD
 
@@ -38,7 +39,7 @@ class _Stream(io.RawIOBase):
     def __init__(self, fd: int) -> None:
         super().__init__()
         self._fd = fd
-        self._rest = {}  # type: dict[int, bytes]
+        self.rest = {}  # type: dict[int, bytes]
 
     def writable(self) -> bool:
         return True
@@ -46,23 +47,23 @@ class _Stream(io.RawIOBase):
     def fileno(self) -> int:
         return self._fd
 
-    def write(self, data) -> int:  # type: ignore[no-untyped-def,override]
+    def write(self, data: Any) -> int:
         text = bytes(data)
         thread = threading.get_ident()
-        rest = self._rest.pop(thread, b"")
+        rest = self.rest.pop(thread, b"")
         *lines, unfinished = (rest + text).split(b"\n")
         for line in lines:
             send_event(line + b"\n")
         if len(unfinished) > EVENT_LIMIT:
             send_event(unfinished)
         elif unfinished:
-            self._rest[thread] = unfinished
+            self.rest[thread] = unfinished
         return len(text)
 
     def flush_rest(self) -> None:
         """Ends unfinished lines."""
-        while self._rest:
-            _, rest = self._rest.popitem()
+        while self.rest:
+            _, rest = self.rest.popitem()
             send_event(rest + b"\n")
 
 
@@ -89,9 +90,12 @@ class Log:
     def __init__(self) -> None:
         self.request_id = ""
 
-    def error(self, payload: dict) -> None:  # type: ignore[type-arg]
+    def error(self, payload: dict[str, Any]) -> None:
         """An error payload as one event, lines joined by carriage returns, indented with no-break spaces."""
-        lines = ["[ERROR] %s: %s" % (payload["errorType"], payload["errorMessage"]), "Traceback (most recent call last):"]
+        lines = [
+            "[ERROR] %s: %s" % (payload["errorType"], payload["errorMessage"]),
+            "Traceback (most recent call last):",
+        ]
         if not payload["errorMessage"]:
             lines[0] = "[ERROR] " + payload["errorType"]
         for entry in payload["stackTrace"]:
@@ -107,11 +111,10 @@ def install() -> Log:
     log = Log()
     _streams[:] = [_Stream(1), _Stream(2)]
     _replaced[:] = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
-    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = [  # type: ignore[misc]
-        io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
-        for stream in _streams
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = [  # type: ignore[assignment,misc]
+        io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True) for stream in _streams
     ]
-    logging.Formatter.converter = time.gmtime  # type: ignore[assignment]
+    logging.Formatter.converter = time.gmtime
     handler = _Handler(log)
     handler.setFormatter(
         logging.Formatter(
@@ -127,10 +130,10 @@ def install() -> Log:
 def flush() -> None:
     """Ends unfinished lines of both streams, before a reply leaves."""
     for stream in _streams:
-        if stream._rest:
+        if stream.rest:
             stream.flush_rest()
 
 
 def _forget() -> None:
     for stream in _streams:
-        stream._rest.clear()
+        stream.rest.clear()

@@ -43,14 +43,15 @@ _FILES = {
     "etc/localtime": "",
     "etc/ssl/openssl.cnf": "",
 }
-_WORK = "/tmp"  # noqa: S108 - only a place to mount on, in a namespace nobody else sees
+_WORK = "/tmp"  # only a place to mount on, in a namespace nobody else sees
 
 
 class Root:
     """Takes hold of what goes into a root (while the host's paths can still be named), then builds and enters it."""
 
     def __init__(self, binds: dict[str, str], covers: list[str], *, privileged: bool) -> None:
-        """
+        """Opens what goes in.
+
         Args:
             binds: path inside -> directory on the host.
             covers: directories inside (below a bind) that are hidden under an empty one.
@@ -100,7 +101,12 @@ class Root:
         syscalls.umount(".", syscalls.MNT_DETACH)
         os.chdir("/")
         # SECURITY: a writable root would be shared by every later sandbox of this fork server.
-        syscalls.mount("", "/", "", syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV)
+        syscalls.mount(
+            "",
+            "/",
+            "",
+            syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV,
+        )
 
     def _write_tree(self) -> None:
         os.umask(0o022)

@@ -66,32 +66,33 @@ _PERSONALITIES = (0, 0xFFFFFFFF)
 _S_IFMT, _S_IFIFO, _S_IFREG = 0o170000, 0o010000, 0o100000
 
 _SHORT_JUMP = 255
-
-Instruction = tuple  # (code, jump if true, jump if false, constant)
+Instruction = tuple[int, int, int, int]
+"""Code, jump if true, jump if false, constant."""
+Block = list[Instruction]
 
 
 def _refuse(number: int) -> int:
     return _ERRNO | number
 
 
-def _ret(action: int) -> list:
+def _ret(action: int) -> Block:
     return [(_RET, 0, 0, action)]
 
 
-def _argument(index: int) -> list:
+def _argument(index: int) -> Block:
     """Loads the low half of an argument; both architectures are little-endian."""
     return [(_LD_WORD, 0, 0, _OFFSET_ARGUMENTS + 8 * index)]
 
 
-def _one_of(values: tuple, then: list, otherwise: int) -> list:
+def _one_of(values: tuple[int, ...], then: Block, otherwise: int) -> Block:
     """Goes on to `then` when the accumulator equals one of `values`, else returns `otherwise`."""
-    block = []
+    block = []  # type: Block
     for index, value in enumerate(values):
         block.append((_JEQ, len(values) - index, 0, value))
     return [*block, (_RET, 0, 0, otherwise), *then]
 
 
-def _special_blocks() -> dict:
+def _special_blocks() -> dict[str, Block]:
     """Calls whose arguments decide, each as a block that always returns."""
     file_type = [(_AND, 0, 0, _S_IFMT)]
     only_fifo = (_S_IFIFO, _S_IFREG, 0)
@@ -136,7 +137,7 @@ def _special_blocks() -> dict:
     }
 
 
-def _leaves(machine: str) -> list:
+def _leaves(machine: str) -> list[tuple[int, Block]]:
     """(first number, block) in ascending order; each block is good up to the next first number."""
     column = 0 if machine == "x86_64" else 1
     special = _special_blocks()
@@ -145,7 +146,7 @@ def _leaves(machine: str) -> list:
         number = numbers[column]
         if number is not None:
             by_number[number] = special.get(name) or _ret(ALLOW)
-    leaves = []
+    leaves = []  # type: list[tuple[int, Block]]
     for number in range(LAST_KNOWN + 1):
         block = by_number.get(number) or _ret(_refuse(errno.EPERM))
         if not leaves or leaves[-1][1] != block:
@@ -154,7 +155,7 @@ def _leaves(machine: str) -> list:
     return leaves
 
 
-def _tree(leaves: list) -> list:
+def _tree(leaves: list[tuple[int, Block]]) -> Block:
     if len(leaves) == 1:
         return list(leaves[0][1])
     middle = len(leaves) // 2
@@ -165,7 +166,7 @@ def _tree(leaves: list) -> list:
     return [(_JGE, 0, 1, leaves[middle][0]), (_JA, 0, 0, len(left)), *left, *right]
 
 
-def instructions(machine: str) -> list:
+def instructions(machine: str) -> Block:
     """The filter for one architecture.
 
     Args:

@@ -16,6 +16,7 @@ import os
 import select
 import signal
 import socket
+from typing import Any
 
 from leastwise.guest.confine import Layers
 from leastwise.guest.wire import CHANNEL_FD, EXECUTE, FAILED, HEADER, SANDBOX_FD, SPECIALISE, SPECIALISED
@@ -55,7 +56,7 @@ def serve(connection: socket.socket, layers: Layers) -> int:
             return 0
 
 
-def _receive(connection: socket.socket) -> tuple[int, dict, int]:  # type: ignore[type-arg]
+def _receive(connection: socket.socket) -> tuple[int, dict[str, Any], int]:
     message, fds, _, _ = socket.recv_fds(connection, HEADER.size, 1)
     if not message:
         return 0, {}, -1
@@ -69,7 +70,7 @@ def _receive(connection: socket.socket) -> tuple[int, dict, int]:  # type: ignor
     return kind, json.loads(body), fds[0] if fds else -1
 
 
-def _start(request: dict, channel: int, layers: Layers) -> int:  # type: ignore[type-arg]
+def _start(request: dict[str, Any], channel: int, layers: Layers) -> int:
     pid = os.fork()
     if pid:
         if channel >= 0:
@@ -95,12 +96,10 @@ def _start(request: dict, channel: int, layers: Layers) -> int:  # type: ignore[
         _complain(request, error)
     except OSError as error:
         _complain(request, error)
-    finally:
-        os._exit(status)
-    return 0
+    os._exit(status)
 
 
-def _complain(request: dict, error: OSError) -> None:  # type: ignore[type-arg]
+def _complain(request: dict[str, Any], error: OSError) -> None:
     os.write(2, ("%s: %s\n" % (request["argv"][0], error.strerror)).encode())
 
 
@@ -131,5 +130,3 @@ class _Reaper:
             if pid == program:
                 code = os.waitstatus_to_exitcode(status)
                 result = code if code >= 0 else 128 - code
-
-

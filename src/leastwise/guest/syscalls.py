@@ -14,8 +14,7 @@ import platform
 import struct
 
 MACHINE = platform.machine()
-_NUMBERS = {
-    # name: (x86_64, aarch64)
+_NUMBERS = {  # on x86_64 and aarch64
     "capset": (126, 91),
     "capget": (125, 90),
     "clone3": (435, 435),
@@ -161,7 +160,9 @@ def new_mount(kind: str, attributes: int, options: dict[str, str] | None = None)
     context = _call("fsopen", _bytes(kind), ctypes.c_long(1))
     try:
         for key, value in (options or {}).items():
-            _call("fsconfig", ctypes.c_long(context), ctypes.c_long(FSCONFIG_SET_STRING), _bytes(key), _bytes(value), None)
+            _call(
+                "fsconfig", ctypes.c_long(context), ctypes.c_long(FSCONFIG_SET_STRING), _bytes(key), _bytes(value), None
+            )
         _call("fsconfig", ctypes.c_long(context), ctypes.c_long(FSCONFIG_CMD_CREATE), None, None, None)
         return _call("fsmount", ctypes.c_long(context), ctypes.c_long(1), ctypes.c_long(attributes))
     finally:
@@ -274,7 +275,13 @@ def landlock_create_ruleset(attributes: bytes) -> int:
 
 
 def landlock_add_path(ruleset: int, parent_fd: int, access: int) -> None:
-    _call("landlock_add_rule", ctypes.c_long(ruleset), ctypes.c_long(1), struct.pack("=Qi", access, parent_fd), ctypes.c_long(0))
+    _call(
+        "landlock_add_rule",
+        ctypes.c_long(ruleset),
+        ctypes.c_long(1),
+        struct.pack("=Qi", access, parent_fd),
+        ctypes.c_long(0),
+    )
 
 
 def landlock_restrict_self(ruleset: int) -> None:

@@ -7,6 +7,7 @@ Telemetry wire of a sandbox: SOCK_SEQPACKET, one log event a message, ended by a
 
 from __future__ import annotations
 
+import socket
 import struct
 
 CONTROL_FD, MOUNTER_FD = 3, 4
@@ -40,7 +41,12 @@ INVOKE_HEAD = struct.Struct("!QHHHI")
 
 
 def pack_invoke(
-    deadline_ms: int, request_id: str, function_arn: str, trace_id: str | None, client_context: str | None, payload: bytes
+    deadline_ms: int,
+    request_id: str,
+    function_arn: str,
+    trace_id: str | None,
+    client_context: str | None,
+    payload: bytes,
 ) -> bytes:
     """One INVOKE frame, header included. An absent trace id or client context travels as an empty one."""
     fields = (
@@ -68,7 +74,7 @@ def unpack_invoke(body: bytes) -> tuple[int, str, str, str, str, bytes]:
 class Frames:
     """Reads frames from a blocking stream socket. The other end is trusted."""
 
-    def __init__(self, connection) -> None:  # type: ignore[no-untyped-def] # a socket; socket.socket is not named to stay lean
+    def __init__(self, connection: socket.socket) -> None:
         self._receive = connection.recv
         self._receive_into = connection.recv_into
         self._rest = b""

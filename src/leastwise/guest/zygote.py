@@ -27,12 +27,14 @@ from leastwise.guest import fork_hooks
 
 fork_hooks.collect()
 
+
 import errno
 import importlib
 import json
 import select
 import signal
 import socket
+from typing import Any
 
 from leastwise.guest import confine, memory, python_bootstrap, seccomp, supervisor, syscalls
 from leastwise.guest.wire import CONTROL_FD, HEADER, LAUNCH_LIMIT, READY, SANDBOX_FD, TELEMETRY_FD
@@ -43,10 +45,10 @@ _FORK_LIMIT = 4096
 class Zygote:
     """State of one fork server."""
 
-    def __init__(self, control: socket.socket, request: dict) -> None:
+    def __init__(self, control: socket.socket, request: dict[str, Any]) -> None:
         self._control = control
         self._epoll = select.epoll()
-        self._children = {}
+        self._children = {}  # type: dict[int, tuple[str, int]]
         self._layers = confine.Layers(
             privileged=bool(request["privileged"]), filter_program=seccomp.assemble(syscalls.MACHINE)
         )
@@ -102,7 +104,7 @@ class Zygote:
         _, status = os.waitpid(pid, 0)
         self._send({"op": "exited", "id": identifier, "status": status})
 
-    def _send(self, message: dict, *fds: int) -> None:
+    def _send(self, message: dict[str, Any], *fds: int) -> None:
         try:
             socket.send_fds(self._control, [json.dumps(message).encode()], list(fds))
         except OSError as error:

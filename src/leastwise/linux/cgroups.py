@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
-
 PROCESS_LIMIT: Final = 1024
 """Processes and threads. Source: Lambda quotas."""
 MIB_PER_CPU: Final = 1769
@@ -89,7 +88,8 @@ class Cgroups(Protocol):
         ...
 
     def make(self, name: str) -> Cgroup:
-        """
+        """A fresh group.
+
         Raises:
             OSError: it cannot be made.
         """
@@ -170,10 +170,11 @@ def cpu_quota_us(memory_mib: int) -> int:
     return PERIOD_US * max(1, -(-memory_mib // MIB_PER_CPU))
 
 
-def clean(bases: Iterable[Path]) -> None:
-    """Kills and removes every group below these directories, then the directories. Blocking; never raises."""
-    present = [base for base in bases if base.is_dir()]
-    groups = [entry for base in present for entry in base.iterdir() if entry.is_dir() and entry.name != GATEWAY]
+def clean_groups(bases: Iterable[Path]) -> None:
+    """Kills and removes every group below these directories. Blocking; never raises."""
+    groups = [
+        group for base in bases if base.is_dir() for group in base.iterdir() if group.is_dir() and group.name != GATEWAY
+    ]
     for group in groups:
         # A frozen process does not die.
         for name, text in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
@@ -182,8 +183,20 @@ def clean(bases: Iterable[Path]) -> None:
     kill_members([group / "cgroup.procs" for group in groups])
     for group in groups:
         remove(group)
+
+
+def clean(bases: Iterable[Path]) -> None:
+    """The same, and the directories too; a process that has moved itself into one moves out again."""
+    present = [base for base in bases if base.is_dir()]
+    clean_groups(present)
     for base in present:
-        for directory in (base / GATEWAY, base):
+        leaf = base / GATEWAY
+        if leaf.is_dir():
+            with contextlib.suppress(OSError):
+                write(base.parent / "cgroup.subtree_control", "-memory -pids -cpu")
+            with contextlib.suppress(OSError):
+                write(base.parent / "cgroup.procs", "0")
+        for directory in (leaf, base):
             with contextlib.suppress(OSError):
                 directory.rmdir()
 
@@ -199,7 +212,9 @@ def recorded_bases(record: Path, tag: str) -> list[Path]:
     except OSError:
         return []
     paths = [Path(line) for line in lines]
-    return [path for path in paths if path.name == _PREFIX + tag and path.is_relative_to(_ROOT) and ".." not in path.parts]
+    return [
+        path for path in paths if path.name == _PREFIX + tag and path.is_relative_to(_ROOT) and ".." not in path.parts
+    ]
 
 
 def record_bases(record: Path, bases: Iterable[Path]) -> None:
@@ -214,7 +229,7 @@ def detect_cgroups(tag: str, *, root: Path = _ROOT, proc: Path = Path("/proc")) 
     Args:
         tag: names the platform's directory; made from the data directory.
     """
-    from leastwise.linux import cgroups_v1, cgroups_v2  # noqa: PLC0415 - they import this page's nouns
+    from leastwise.linux import cgroups_v1, cgroups_v2
 
     weaknesses = []
     for open_version in (cgroups_v1.open_v1, cgroups_v2.open_v2):
@@ -279,5 +294,3 @@ def remove(directory: Path) -> None:
             time.sleep(0.005)
         else:
             return
-
-

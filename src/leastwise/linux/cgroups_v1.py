@@ -11,26 +11,36 @@ from pathlib import Path
 from typing import Final
 
 from leastwise.kernel.units import MIB
-from leastwise.linux.cgroups import PERIOD_US, PROCESS_LIMIT, cpu_quota_us, cpu_shares, kill_members, own_groups, remove, write
+from leastwise.linux.cgroups import (
+    PERIOD_US,
+    PROCESS_LIMIT,
+    cpu_quota_us,
+    cpu_shares,
+    kill_members,
+    own_groups,
+    remove,
+    write,
+)
 
 _NEEDED: Final = ("memory", "pids")
 _WANTED: Final = ("cpu", "freezer")
 
 
 def open_v1(name: str, root: Path, proc: Path) -> CgroupsV1:
-    """
+    """Makes the platform's directory in every hierarchy.
+
     Raises:
         OSError: a controller is not mounted, or not ours to use.
     """
     own = own_groups(proc)
-    bases = {}
+    bases: dict[str, Path] = {}
     missing = []
     for controller in (*_NEEDED, *_WANTED):
         base = root / controller / own.get(controller, "/").lstrip("/") / name
         try:
             if controller not in own or not (root / controller / "tasks").exists():
                 message = f"cgroup v1 has no {controller} controller"
-                raise OSError(message)  # noqa: TRY301 - the one place that decides
+                raise OSError(message)
             base.mkdir(exist_ok=True)
         except OSError as error:
             if controller in _NEEDED:

@@ -11,14 +11,24 @@ from pathlib import Path
 from typing import Final
 
 from leastwise.kernel.units import MIB
-from leastwise.linux.cgroups import GATEWAY, PROCESS_LIMIT, cpu_quota_us, cpu_weight, kill_members, own_groups, remove, write
+from leastwise.linux.cgroups import (
+    GATEWAY,
+    PROCESS_LIMIT,
+    cpu_quota_us,
+    cpu_weight,
+    kill_members,
+    own_groups,
+    remove,
+    write,
+)
 
 _NEEDED: Final = frozenset({"memory", "pids"})
 _WANTED: Final = ("memory", "pids", "cpu")
 
 
 def open_v2(name: str, root: Path, proc: Path) -> CgroupsV2:
-    """
+    """Makes the platform's directory, below its own group or, as root, below the root.
+
     Raises:
         OSError: v2 is not mounted at `root`, lacks a controller, or is not delegated to us.
     """

@@ -10,20 +10,20 @@ import asyncio
 import hashlib
 import itertools
 import resource
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from socket import socket as Socket
 from typing import Final, Protocol
 
+from leastwise.guest.launch import GUEST_INSIDE
 from leastwise.kernel.errors import Unavailable
-from leastwise.linux.cgroups import Cgroups, clean, detect_cgroups, record_bases, recorded_bases
+from leastwise.linux.cgroups import Cgroups, clean, clean_groups, detect_cgroups, record_bases, recorded_bases
 from leastwise.linux.doctor import isolation_layers
 from leastwise.linux.interpreters import Interpreter, own_interpreter
 from leastwise.linux.pool import Pool
 from leastwise.linux.privileges import Privileges, detect_privileges
 from leastwise.linux.sandbox import RuntimeFamily, RuntimeRoot, Sandbox
 from leastwise.linux.zygote_client import ZygotePlan
-from leastwise.guest.launch import GUEST_INSIDE
 from leastwise.runtime.interface import Environment, EnvironmentSpec, OnExit, OnOutput, RuntimeMissing
 
 _PYTHON_OUTSIDE: Final = GUEST_INSIDE + "/python"
@@ -37,7 +37,7 @@ class Closer(Protocol):
     async def close(self) -> None: ...
 
 
-ServePlatform = Callable[[Socket, EnvironmentSpec], Awaitable[Closer]]
+ServePlatform = Callable[[socket.socket, EnvironmentSpec], Awaitable[Closer]]
 """Serves the platform's endpoint on a listening socket inside one environment: the socket says which one speaks."""
 
 
@@ -47,7 +47,8 @@ def directory_tag(data: Path) -> str:
 
 
 class LinuxDriver:
-    """
+    """Keeps `runtime.EnvironmentDriver`.
+
     Args:
         data: the platform's data directory; names what is left behind after a crash.
         families: the kinds of runtimes.
@@ -81,7 +82,7 @@ class LinuxDriver:
         self._serve_platform = serve_platform
         self._pool_size = pool_size
         self._pool_idle_s = pool_idle_s
-        self._cgroups = cgroups or detect_cgroups(self._tag)
+        self._cgroups = cgroups
         self._privileges = privileges or detect_privileges()
         self._host_python = host_python or own_interpreter()
         self._pools: dict[tuple[str, str], Pool] = {}
@@ -132,18 +133,24 @@ class LinuxDriver:
         self._open = False
         pools, self._pools = list(self._pools.values()), {}
         await asyncio.gather(*(pool.close() for pool in pools))
-        await asyncio.get_running_loop().run_in_executor(None, clean, self._cgroups.bases)
+        await asyncio.get_running_loop().run_in_executor(None, clean, self._groups().bases)
+        self._cgroups = None
 
     def isolation(self) -> Mapping[str, str]:
-        return isolation_layers(self._privileges, self._cgroups)
+        return isolation_layers(self._privileges, self._groups())
+
+    def _groups(self) -> Cgroups:
+        if self._cgroups is None:
+            self._cgroups = detect_cgroups(self._tag)
+        return self._cgroups
 
     def _clean_up(self) -> None:
         """Removes what a killed platform left. Its mounts are gone with its namespaces; processes are in the groups."""
-        left = recorded_bases(self._record, self._tag)
-        clean(dict.fromkeys((*left, *self._cgroups.bases)))
-        if self._cgroups.version != "none":
+        clean(recorded_bases(self._record, self._tag))
+        if self._cgroups is None:
             self._cgroups = detect_cgroups(self._tag)
-            record_bases(self._record, self._cgroups.bases)
+            clean_groups(self._cgroups.bases)
+        record_bases(self._record, self._cgroups.bases)
 
     def _pool(self, account_id: str, runtime: str) -> Pool:
         if not self._open:
@@ -163,7 +170,7 @@ class LinuxDriver:
                 family=self._families[runtime],
                 size=self._pool_size,
                 idle_s=self._pool_idle_s,
-                cgroups=self._cgroups,
+                cgroups=self._groups(),
                 privileges=self._privileges,
                 numbers=self._numbers,
             )
@@ -205,4 +212,3 @@ class LinuxDriver:
 
 _closing: set[asyncio.Future[None]] = set()
 """Holds on to services while they close; the loop itself keeps no strong reference."""
-

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 _OLDEST: Final = (3, 9)
-_PROBE: Final = "import ctypes, ssl, sys; print(*sys.version_info[:3], sys.implementation.name, sys.base_prefix, sep='\\n')"
+_PROBE: Final = (
+    "import ctypes, ssl, sys; print(*sys.version_info[:3], sys.implementation.name, sys.base_prefix, sep='\\n')"
+)
 _PROBE_SECONDS: Final = 20
 _ELF: Final = b"\x7fELF"
 
@@ -101,7 +103,7 @@ def _is_program(path: Path) -> bool:
 
 def _probe(binary: Path) -> Interpreter | None:
     try:
-        answer = subprocess.run(  # noqa: S603 - the binary was found on this machine; nothing of a caller is in it
+        answer = subprocess.run(
             [str(binary), "-I", "-S", "-c", _PROBE],
             capture_output=True,
             check=True,

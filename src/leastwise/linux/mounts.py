@@ -39,7 +39,7 @@ class HelperMounter:
     """Asks the process that the launcher left behind in the fork server's user namespace."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
-        connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        connection.settimeout(0)
         self._loop = loop
         self._connection = connection
         self._waiting: deque[asyncio.Future[int]] = deque()

@@ -100,7 +100,7 @@ class OutputReader:
                 return False
             if count == 0:
                 return False
-            end = count - 1 if _BUFFER[count - 1] == 10 else count  # noqa: PLR2004 - newline
+            end = count - 1 if _BUFFER[count - 1] == 10 else count
             self._deliver(bytes(_VIEW[:end]))
         return True
 
@@ -170,6 +170,8 @@ class OutputReader:
 
     def _tell_dropped(self) -> None:
         if self._dropped_events and self.on_output is not None:
-            text = f"[leastwise] {self._dropped_events} log events ({self._dropped_bytes} bytes) dropped: too many at once"
+            text = (
+                f"[leastwise] {self._dropped_events} log events ({self._dropped_bytes} bytes) dropped: too many at once"
+            )
             self._dropped_events = self._dropped_bytes = 0
             self.on_output(text.encode())

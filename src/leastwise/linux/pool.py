@@ -108,7 +108,7 @@ class Pool:
         zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
         await asyncio.gather(*(zygote.stop() for zygote in zygotes))
         spare, self._spare = list(self._spare), deque()
-        await self._loop.run_in_executor(None, lambda: [parts.release() for parts in spare])
+        await self._loop.run_in_executor(None, _release_all, spare)
 
     def _refill_soon(self) -> None:
         if self._refill_at is not None:
@@ -230,8 +230,8 @@ class Parts:
         self.wire, self._wire = socket.socketpair()
         self.telemetry, self._telemetry = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pipe, self._pipe = os.pipe2(os.O_CLOEXEC)
-        self.telemetry.setblocking(False)  # noqa: FBT003 - the standard library's signature
-        os.set_blocking(self.pipe, False)  # noqa: FBT003 - the standard library's signature
+        self.telemetry.settimeout(0)
+        os.set_blocking(self.pipe, False)
 
     @property
     def theirs(self) -> tuple[int, int, int]:
@@ -251,6 +251,11 @@ class Parts:
         self.telemetry.close()
         os.close(self.pipe)
         self.cgroup.release()
+
+
+def _release_all(spare: list[Parts]) -> None:
+    for parts in spare:
+        parts.release()
 
 
 def _hand_over(forked: asyncio.Future[int], sandbox: Sandbox) -> None:

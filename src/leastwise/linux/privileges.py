@@ -23,7 +23,8 @@ _RANGE: Final = 0x0FFFFFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Privileges:
-    """
+    """The two ways to make sandboxes.
+
     Args:
         privileged: sandboxes get a user id of their own on the host; otherwise all share the platform's, each in a user
             namespace of its own.

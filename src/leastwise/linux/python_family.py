@@ -35,7 +35,8 @@ _ANSWERS: Final = frozenset({wire.RESULT, wire.ERROR, wire.TOO_LARGE})
 
 
 class PythonFamily:
-    """
+    """Keeps `RuntimeFamily` for every CPython of the machine.
+
     Args:
         interpreters: those found on the machine.
         packages: directory with boto3 and what it needs, mounted at /var/runtime; None for none.
@@ -160,4 +161,3 @@ class PythonEnvironment:
         on_exit, self._on_exit = self._on_exit, None
         if on_exit is not None and not self._busy:
             on_exit()
-

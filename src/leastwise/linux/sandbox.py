@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Protocol
 
 from leastwise.guest import wire
@@ -22,6 +21,7 @@ from leastwise.linux.cgroups import Cgroup
 from leastwise.linux.framing import FrameReader, Outbox
 from leastwise.linux.mounts import Mounter
 from leastwise.linux.output import OutputReader
+from leastwise.linux.plans import ExecPlan, Exit, RuntimeRoot
 from leastwise.linux.processes import resume_tree, stop_tree, tree_peak_bytes
 from leastwise.runtime.interface import (
     CrashReason,
@@ -32,53 +32,12 @@ from leastwise.runtime.interface import (
     OnOutput,
 )
 
+__all__ = ["ExecPlan", "Exit", "RuntimeFamily", "RuntimeRoot", "Sandbox"]
+
+_log = logging.getLogger(__name__)
+
 _RECEIVE: Final = 64 * 1024
 _STOP_SECONDS: Final = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeRoot:
-    """What the read-only root of a runtime's environments holds besides the system. Built once per fork server.
-
-    Args:
-        binds: path inside -> host directory; mounted read-only, nosuid, nodev.
-        interpreter: Python inside the root that the fork server runs, whose children are Python environments. None: the
-            platform's own Python, which is unmounted again before any environment is made; environments are programs.
-        covers: directories inside (below a bind) that are hidden under an empty one.
-        preload: modules the fork server imports.
-    """
-
-    binds: Mapping[str, Path]
-    interpreter: str | None = None
-    covers: tuple[str, ...] = ()
-    preload: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecPlan:
-    """A program that pid 1 of a sandbox starts (fork and execve) behind all layers.
-
-    Pid 1 stays as a small reaper; when the program ends, the whole sandbox ends with its status.
-
-    Args:
-        argv: argv[0] is a path inside, `/var/task/bootstrap`.
-        env: the complete environment; nothing is added.
-        cwd: working directory inside.
-        channel: True gives the program a stream socket to the gateway at descriptor 3 (`Sandbox.channel`).
-    """
-
-    argv: tuple[str, ...]
-    env: Mapping[str, str] = field(repr=False)
-    cwd: str = "/var/task"
-    channel: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exit:
-    """How a sandbox ended. `status` is the exit status or the signal's number."""
-
-    reason: CrashReason
-    status: int
 
 
 class RuntimeFamily(Protocol):
@@ -135,8 +94,7 @@ class Sandbox:
         self._killed = False
         self._out_of_memory = False
         self._outbox = Outbox(self._loop, wire_end)
-        self._failure = ""
-        wire_end.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        wire_end.settimeout(0)
         self._loop.add_reader(wire_end.fileno(), self._on_readable)
         if cgroup.oom_fd() >= 0:
             # SECURITY: the kernel kills one process of the environment and leaves the rest waiting for it; all of it goes.
@@ -193,7 +151,7 @@ class Sandbox:
             self._post(wire.EXECUTE, body, -1)
             return
         self.channel, theirs = socket.socketpair()
-        self.channel.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        self.channel.settimeout(0)
         with theirs:
             self._post(wire.EXECUTE, body, theirs.fileno())
 
@@ -265,7 +223,8 @@ class Sandbox:
         return await answer
 
     async def wait_ready(self) -> None:
-        """
+        """Returns once it is isolated and its listening sockets are here.
+
         Raises:
             EnvironmentCrashed: it did not come up.
         """
@@ -385,8 +344,8 @@ class Sandbox:
         data, fds, _, _ = socket.recv_fds(self._wire, wire.HEADER.size, 2)
         self._listeners = [socket.socket(fileno=fd) for fd in fds]
         for listener in self._listeners:
-            listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
-            listener.set_inheritable(False)
+            listener.settimeout(0)
+            os.set_inheritable(listener.fileno(), False)
         return data
 
     def _take(self, data: bytes) -> None:
@@ -399,11 +358,11 @@ class Sandbox:
             self._frame(kind, body)
 
     def _frame(self, kind: int, body: bytes) -> None:
-        if kind == wire.READY and not self.ready.done() and len(self._listeners) == 2:  # noqa: PLR2004 - two ports
+        if kind == wire.READY and not self.ready.done() and len(self._listeners) == 2:
             self.ready.set_result(None)
             return
-        if kind == wire.FAILED:
-            self._failure = body.decode(errors="replace")
+        if kind == wire.FAILED and not self.ready.done():
+            _log.warning("sandbox %s could not be made: %s", self.sandbox_id, ascii(body))
             self.kill()
             return
         waiter = self._waiter

@@ -80,7 +80,7 @@ class Zygote:
         with theirs, helpers:
             ours.send(self._launch_request())
             self._process = await self._loop.run_in_executor(None, self._spawn, theirs.fileno(), helpers.fileno())
-        ours.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        ours.settimeout(0)
         self._control = ours
         self.alive = True
         self._loop.add_reader(ours.fileno(), self._on_readable)
@@ -173,7 +173,7 @@ class Zygote:
         return json.dumps(request).encode()
 
     def _spawn(self, control_fd: int, mounter_fd: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
+        return subprocess.Popen(
             [sys.executable, "-I", "-S", guest_launch.__file__, str(control_fd), str(mounter_fd)],
             # SECURITY: the platform's environment and descriptors may hold secrets; none is inherited.
             env={},

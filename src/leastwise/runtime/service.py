@@ -576,7 +576,8 @@ def _iso_zulu(epoch_ms: int) -> str:
 
 def _init_start(function: Function) -> str:
     """The runtime's version is the interpreter's that the host has; its ARN only names it."""
-    family, version = function.runtime.rstrip("0123456789.x"), function.runtime.lstrip("abcdefghijklmnopqrstuvwxyz")
+    family = function.runtime.partition(".")[0].rstrip("0123456789")
+    version = function.runtime[len(family) :].removeprefix(".")
     named = sha256(function.runtime.encode()).hexdigest()
     return lines.init_start_line(
         runtime_version=f"{family}:{version}.v1" if version else f"{family}.v1",

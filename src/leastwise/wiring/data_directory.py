@@ -103,6 +103,8 @@ class DataDirectory:
     def write_config(self, *, endpoint_url: str, region: str, ca_bundle: Path | None) -> None:
         """Profile `leastwise` with the endpoint, for every client that reads AWS's config file."""
         values = {"endpoint_url": endpoint_url, "region": region, "output": "json"}
+        # Version 2 of the AWS CLI would otherwise take every payload for base64.
+        values["cli_binary_format"] = "raw-in-base64-out"
         if ca_bundle is not None:
             values["ca_bundle"] = str(ca_bundle)
         write_private(self.path / "config", _ini(f"profile {PROFILE}", values).encode())

@@ -80,7 +80,8 @@ async def _serve(settings: Settings, directory: DataDirectory) -> None:
     tls = _tls_context(settings)
     listener = _listen(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    base_url = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
+    listening_url = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
+    base_url = settings.public_url or listening_url
     clock = SystemClock()
     machine = this_machine()
     opened: list[Platform] = []
@@ -138,7 +139,7 @@ async def _serve(settings: Settings, directory: DataDirectory) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     flusher = loop.create_task(_flush_now_and_then(platform))
-    _greet(settings, platform, base_url)
+    _greet(settings, platform, listening_url)
     await stopping.wait()
     _LOG.info("stopping: finishing what was accepted")
     await server.drain(settings.drain_seconds)

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from leastwise.kernel import errors
 
+_HIGHEST_PORT: Final = 65_535
 _PREFIX: Final = "LEASTWISE_"
 _ELSEWHERE: Final = frozenset({"LEASTWISE_DATA", "LEASTWISE_DEBUG"})
 """Read by the command line itself; not keys of the configuration file."""
@@ -29,6 +31,7 @@ class Settings:
         data: directory of everything that is kept.
         listen: `HOST:PORT`; port 0 takes a free one. Off loopback TLS is demanded.
         account_id: of the first account; None draws one at the first start.
+        public_url: what clients call this installation by (`https://leastwise.example:9470`); None: as it listens.
         region: the region this installation says it is.
         tls_cert: PEM file, with the chain.
         tls_key: PEM file.
@@ -44,6 +47,7 @@ class Settings:
     data: Path
     listen: str = "127.0.0.1:9470"
     account_id: str | None = None
+    public_url: str | None = None
     region: str = "us-east-1"
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -135,6 +139,17 @@ def _checked(settings: Settings) -> Settings:
     if not loopback and settings.tls_cert is None:
         message = f"{settings.listen} is not a loopback address: give --tls-cert and --tls-key, or listen on 127.0.0.1"
         raise errors.Invalid(message)
+    if not 0 <= settings.port <= _HIGHEST_PORT:
+        message = f"setting listen: there is no port {settings.port}"
+        raise errors.Invalid(message)
+    if settings.public_url is not None and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", settings.public_url):
+        message = f"setting public_url: {settings.public_url!r} is not http(s)://HOST[:PORT]"
+        raise errors.Invalid(message)
+    try:
+        ZoneInfo(settings.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        message = f"setting time_zone: {settings.time_zone!r} is not an IANA time zone"
+        raise errors.Invalid(message) from error
     if settings.account_concurrency < 1:
         message = "setting account_concurrency: at least 1"
         raise errors.Invalid(message)

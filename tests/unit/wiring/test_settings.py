@@ -58,3 +58,24 @@ def test_off_loopback_tls_is_a_must(tmp_path, listen):
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "localhost:1", "[::1]:2", "127.9.9.9:3"])
 def test_loopback_needs_no_tls(tmp_path, listen):
     assert read(tmp_path, listen=listen).is_loopback
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"listen": "127.0.0.1:99999"}, "no port 99999"),
+        ({"time_zone": "Mars/Olympus"}, "IANA time zone"),
+        ({"time_zone": "../../etc/passwd"}, "IANA time zone"),
+        ({"public_url": "leastwise.example"}, "setting public_url"),
+        ({"public_url": "https://leastwise.example/path"}, "setting public_url"),
+    ],
+)
+def test_values_without_a_meaning_are_refused(tmp_path, given, said):
+    with pytest.raises(errors.Invalid) as caught:
+        read(tmp_path, **given)
+    assert said in caught.value.message
+
+
+def test_a_public_url_and_a_zone_that_mean_something_are_taken(tmp_path):
+    settings = read(tmp_path, public_url="https://leastwise.example:9470", time_zone="Europe/Berlin")
+    assert (settings.public_url, settings.time_zone) == ("https://leastwise.example:9470", "Europe/Berlin")
