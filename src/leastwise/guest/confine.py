@@ -151,7 +151,7 @@ class Network:
 
     def __init__(self) -> None:
         self._ready = False
-        self._listeners = []  # type: list[socket.socket]
+        self._listeners: list[socket.socket] = []
 
     def prepare(self) -> None:
         """Steps into a fresh namespace with loopback up and the two listening sockets open. Idempotent."""

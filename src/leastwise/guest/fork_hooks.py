@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 _register = os.register_at_fork
-_collected = []  # type: list[dict[str, object]]
+_collected: list[dict[str, object]] = []
 
 
 def collect() -> None:

@@ -14,7 +14,7 @@ import sys
 
 _CLASS = re.compile(rb"^\s*\d+\s+(\d+)\s+\d+\s+\d+\s+(\d+)\s*$", re.MULTILINE)
 _BYTES_OVERHEAD = sys.getsizeof(b"")
-_fillers = []  # type: list[list[bytes]]
+_fillers: list[list[bytes]] = []
 
 
 def settle() -> None:
@@ -36,7 +36,7 @@ def _free_blocks() -> list[tuple[int, int]]:
     kept = os.dup(2)
     try:
         os.dup2(report, 2)
-        sys._debugmallocstats()
+        sys._debugmallocstats()  # noqa: SLF001 - the only way to ask the object allocator
     except AttributeError:
         return []
     finally:

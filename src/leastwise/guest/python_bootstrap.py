@@ -18,7 +18,8 @@ import sys
 import threading
 import time
 import types
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from leastwise.guest import fork_hooks, python_errors, python_json, python_output
 from leastwise.guest.confine import Layers
@@ -44,9 +45,9 @@ _WARM_MODULES = (
 )  # fmt: skip
 """MEASURED: every shared library more is five mappings more to copy, 12 us of each fork (2 cores, kernel 6.18, 2026-11)."""
 
-_seeders = []  # type: list[Callable[[bytes], None]]
-_own_modules = {}  # type: dict[str, types.ModuleType]
-_logs = []  # type: list[python_output.Log]
+_seeders: list[Callable[[bytes], None]] = []
+_own_modules: dict[str, types.ModuleType] = {}
+_logs: list[python_output.Log] = []
 _REHEARSALS = 64
 _SPARE_MODULE = "colorsys"
 """Small, in every version, imported by nobody: stands in for a function's module."""
@@ -69,7 +70,7 @@ def _find_generators() -> None:
     """Notes the random generators that the fork server has in memory: each sandbox must seed its own copy."""
     if "random" in sys.modules:
         random = sys.modules["random"]
-        seed = super(random.Random, random._inst).seed
+        seed = super(random.Random, random._inst).seed  # noqa: SLF001 - the generator behind random.random()
         _seeders.append(lambda entropy: seed(int.from_bytes(entropy, "big")))
     if "ssl" in sys.modules:
         ssl = sys.modules["ssl"]
@@ -177,7 +178,7 @@ def _settle_in() -> None:
     for seed in _seeders:
         seed(os.urandom(32))
     fork_hooks.hand_over()
-    threading.main_thread()._native_id = os.getpid()  # type: ignore[attr-defined]
+    threading.main_thread()._native_id = os.getpid()  # type: ignore[attr-defined] # noqa: SLF001 - as its own hook would
 
 
 def _wait_in_the_pool(connection: socket.socket) -> None:
@@ -204,7 +205,7 @@ def _leave(exit_request: SystemExit) -> int:
     """What the interpreter does with an uncaught SystemExit."""
     code = exit_request.code
     try:
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter itself calls at this point
     except BaseException:
         sys.excepthook(*sys.exc_info())
     if code is None:
@@ -226,7 +227,7 @@ class _Runtime:
         self._frames = frames
         self._ascii_only = sys.version_info < (3, 12)  # Source: as the official runtime's marshaller of each version
         self._log = log
-        self._handler = None  # type: Any
+        self._handler: Any = None
 
     def run(self, handler: str) -> int:
         try:

@@ -17,7 +17,7 @@ from leastwise.guest.python_errors import Fault
 class _Named:
     """A record with fixed names, filled from a dict; what is not in it is None."""
 
-    __slots__ = ()  # type: tuple[str, ...]
+    __slots__: tuple[str, ...] = ()
 
     def __init__(self, values: dict[str, Any]) -> None:
         for name in self.__slots__:

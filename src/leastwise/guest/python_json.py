@@ -14,7 +14,7 @@ def encode(value: object, *, ascii_only: bool) -> bytes:
         TypeError: a value that JSON has no form for.
         ValueError: a circular reference.
     """
-    decimals = []  # type: list[str]
+    decimals: list[str] = []
 
     def number(unknown: object) -> object:
         decimal = sys.modules.get("decimal")  # whoever has a Decimal has imported it

@@ -19,7 +19,7 @@ from typing import Any
 from leastwise.guest.wire import EVENT_LIMIT, TELEMETRY_FD
 
 _NO_BREAK_SPACE = "\u00a0"
-_streams = []  # type: list[_Stream]
+_streams: list[_Stream] = []
 _replaced = []  # type: list[object] # kept: closing them would touch the descriptors
 
 
@@ -39,7 +39,7 @@ class _Stream(io.RawIOBase):
     def __init__(self, fd: int) -> None:
         super().__init__()
         self._fd = fd
-        self.rest = {}  # type: dict[int, bytes]
+        self.rest: dict[int, bytes] = {}
 
     def writable(self) -> bool:
         return True
@@ -106,14 +106,18 @@ class Log:
         send_event("\r".join(lines).encode("utf-8", "backslashreplace"))
 
 
+def _text(raw: Any) -> io.TextIOWrapper:
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+
+
 def install() -> Log:
     """Takes over sys.stdout, sys.stderr and the root logger: in the fork server, for all its sandboxes."""
     log = Log()
     _streams[:] = [_Stream(1), _Stream(2)]
     _replaced[:] = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
-    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = [  # type: ignore[assignment,misc]
-        io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True) for stream in _streams
-    ]
+    texts: list[Any] = [_text(stream) for stream in _streams]
+    sys.stdout, sys.stderr = texts
+    sys.__stdout__, sys.__stderr__ = texts  # type: ignore[misc] # whoever restores them must not reach the pipe
     logging.Formatter.converter = time.gmtime
     handler = _Handler(log)
     handler.setFormatter(

@@ -86,7 +86,7 @@ def _argument(index: int) -> Block:
 
 def _one_of(values: tuple[int, ...], then: Block, otherwise: int) -> Block:
     """Goes on to `then` when the accumulator equals one of `values`, else returns `otherwise`."""
-    block = []  # type: Block
+    block: Block = []
     for index, value in enumerate(values):
         block.append((_JEQ, len(values) - index, 0, value))
     return [*block, (_RET, 0, 0, otherwise), *then]
@@ -146,7 +146,7 @@ def _leaves(machine: str) -> list[tuple[int, Block]]:
         number = numbers[column]
         if number is not None:
             by_number[number] = special.get(name) or _ret(ALLOW)
-    leaves = []  # type: list[tuple[int, Block]]
+    leaves: list[tuple[int, Block]] = []
     for number in range(LAST_KNOWN + 1):
         block = by_number.get(number) or _ret(_refuse(errno.EPERM))
         if not leaves or leaves[-1][1] != block:

@@ -27,7 +27,7 @@ from leastwise.guest import fork_hooks
 
 fork_hooks.collect()
 
-
+# ruff: noqa: E402 - the hooks are collected before these are imported
 import errno
 import importlib
 import json
@@ -48,7 +48,7 @@ class Zygote:
     def __init__(self, control: socket.socket, request: dict[str, Any]) -> None:
         self._control = control
         self._epoll = select.epoll()
-        self._children = {}  # type: dict[int, tuple[str, int]]
+        self._children: dict[int, tuple[str, int]] = {}
         self._layers = confine.Layers(
             privileged=bool(request["privileged"]), filter_program=seccomp.assemble(syscalls.MACHINE)
         )
@@ -111,7 +111,7 @@ class Zygote:
             if error.errno not in (errno.EPIPE, errno.ECONNRESET):
                 raise
 
-    def _become(self, request: dict, fds: list[int]) -> None:
+    def _become(self, request: dict[str, Any], fds: list[int]) -> None:
         """The child's life. Does not return."""
         status = 70
         try:
@@ -128,7 +128,7 @@ class Zygote:
         finally:
             os._exit(status)
 
-    def _isolate(self, request: dict, connection: socket.socket) -> None:
+    def _isolate(self, request: dict[str, Any], connection: socket.socket) -> None:
         runtime_api, platform, first = range(TELEMETRY_FD + 1, TELEMETRY_FD + 4)
         self._layers.isolate(request["kernel_id"], list(range(first, first + request["cgroups"])))
         socket.send_fds(connection, [HEADER.pack(READY, 0)], [runtime_api, platform])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from leastwise.kernel.units import MIB
-from leastwise.linux.cgroups import (
+from leastwise.linux.cgroup import (
     PERIOD_US,
     PROCESS_LIMIT,
     cpu_quota_us,
@@ -38,9 +38,7 @@ def open_v1(name: str, root: Path, proc: Path) -> CgroupsV1:
     for controller in (*_NEEDED, *_WANTED):
         base = root / controller / own.get(controller, "/").lstrip("/") / name
         try:
-            if controller not in own or not (root / controller / "tasks").exists():
-                message = f"cgroup v1 has no {controller} controller"
-                raise OSError(message)
+            _demand(controller in own and (root / controller / "tasks").exists(), controller)
             base.mkdir(exist_ok=True)
         except OSError as error:
             if controller in _NEEDED:
@@ -55,6 +53,12 @@ def open_v1(name: str, root: Path, proc: Path) -> CgroupsV1:
         with contextlib.suppress(OSError):
             write(bases["cpu"] / "cpu.cfs_quota_us", str(PERIOD_US * (os.cpu_count() or 1)))
     return CgroupsV1(bases, ", ".join(f"no {controller} controller" for controller in missing))
+
+
+def _demand(mounted: bool, controller: str) -> None:  # noqa: FBT001 - a yes or no
+    if not mounted:
+        message = f"no {controller} controller"
+        raise OSError(message)
 
 
 class CgroupsV1:

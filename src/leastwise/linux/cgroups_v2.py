@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from leastwise.kernel.units import MIB
-from leastwise.linux.cgroups import (
+from leastwise.linux.cgroup import (
     GATEWAY,
     PROCESS_LIMIT,
     cpu_quota_us,

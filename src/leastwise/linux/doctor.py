@@ -44,7 +44,9 @@ def examine(privileges: Privileges, cgroups: Cgroups, runtimes: Sequence[str]) -
     """Looks at everything the sandbox is built from.
 
     Args:
+        privileges: what this process may do.
         cgroups: made for this look only; what was made to try is removed again.
+        runtimes: identifiers of those found.
     """
     findings = []
     for subject, text in isolation_layers(privileges, cgroups).items():
@@ -57,6 +59,7 @@ def examine(privileges: Privileges, cgroups: Cgroups, runtimes: Sequence[str]) -
         Finding(subject="runtimes", grade=Grade.GOOD if names else Grade.MISSING, text=names or "no runtime was found")
     )
     findings.append(_stronger_driver())
+    clean(cgroups.bases)
     return findings
 
 

@@ -103,7 +103,7 @@ def _is_program(path: Path) -> bool:
 
 def _probe(binary: Path) -> Interpreter | None:
     try:
-        answer = subprocess.run(
+        answer = subprocess.run(  # noqa: S603 - the binary was found on this machine; nothing of a caller is in it
             [str(binary), "-I", "-S", "-c", _PROBE],
             capture_output=True,
             check=True,

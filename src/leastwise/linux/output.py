@@ -17,6 +17,7 @@ _BURST: Final = 8 * 1024 * 1024
 _EVENT_COST: Final = 64
 """Bytes counted for an event besides its text."""
 _LINE_LIMIT: Final = 64 * 1024
+_NEWLINE: Final = 10
 _EVENTS_PER_WAKE: Final = 128
 _EVENTS_PER_DRAIN: Final = 2048
 _CHUNK: Final = 64 * 1024
@@ -100,7 +101,7 @@ class OutputReader:
                 return False
             if count == 0:
                 return False
-            end = count - 1 if _BUFFER[count - 1] == 10 else count
+            end = count - 1 if _BUFFER[count - 1] == _NEWLINE else count
             self._deliver(bytes(_VIEW[:end]))
         return True
 

@@ -160,7 +160,7 @@ class Pool:
             fds=parts.theirs,
             join_fds=parts.join_fds,
             into_fd=parts.into_fd,
-            on_exit=lambda status: sandbox.ended(status),
+            on_exit=lambda status: sandbox.ended(status),  # noqa: PLW0108 - it is made two lines below
         )
         parts.close_theirs()
         output = OutputReader(self._loop, parts.telemetry, parts.pipe)

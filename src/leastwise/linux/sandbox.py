@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 
 _RECEIVE: Final = 64 * 1024
 _STOP_SECONDS: Final = 10
+_PORTS: Final = 2
 
 
 class RuntimeFamily(Protocol):
@@ -345,7 +346,6 @@ class Sandbox:
         self._listeners = [socket.socket(fileno=fd) for fd in fds]
         for listener in self._listeners:
             listener.settimeout(0)
-            os.set_inheritable(listener.fileno(), False)
         return data
 
     def _take(self, data: bytes) -> None:
@@ -358,7 +358,7 @@ class Sandbox:
             self._frame(kind, body)
 
     def _frame(self, kind: int, body: bytes) -> None:
-        if kind == wire.READY and not self.ready.done() and len(self._listeners) == 2:
+        if kind == wire.READY and not self.ready.done() and len(self._listeners) == _PORTS:
             self.ready.set_result(None)
             return
         if kind == wire.FAILED and not self.ready.done():

@@ -26,7 +26,7 @@ _FIXED: Final = {
 }
 _DEFAULTS: Final = {
     "AWS_ENDPOINT_URL": PLATFORM_ENDPOINT,
-    "HOME": "/tmp",
+    "HOME": "/tmp",  # noqa: S108 - inside the sandbox, private to it
     "LANG": "en_US.UTF-8",
     "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
     "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",

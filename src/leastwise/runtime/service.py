@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from leastwise.functions.interface import Function
 from leastwise.iam.interface import SessionIssuer
 from leastwise.kernel import errors
-from leastwise.kernel.clock import Clock, iso_millis
+from leastwise.kernel.clock import Clock
 from leastwise.kernel.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from leastwise.logs import lines
 from leastwise.logs.interface import LogWriter
@@ -23,30 +21,21 @@ from leastwise.runtime import payloads
 from leastwise.runtime.admission import RATE_EXCEEDED, Load, refusal
 from leastwise.runtime.console import Console
 from leastwise.runtime.interface import (
-    Environment,
     EnvironmentCrashed,
     EnvironmentDriver,
-    EnvironmentSpec,
-    InitFailed,
     Invocation,
     InvokeOutcome,
     ReplyKind,
     ResponseTooLarge,
-    RuntimeMissing,
     Throttle,
 )
 from leastwise.runtime.scaling import Idle, Keeping, choose_retirements
+from leastwise.runtime.starting import VERSION, InitFailure, Kept, Starting, iso_zulu
 
 _LOG: Final = logging.getLogger(__name__)
 
-INIT_LIMIT_MS: Final = 10 * SECOND_MS
-"""Source: Lambda Developer Guide, "Lambda execution environment lifecycle", init phase."""
-
-_LAMBDA_SERVICE: Final = "lambda.amazonaws.com"
-_CREDENTIALS_S: Final = 12 * 3600
 _FREEZE_AFTER_S: Final = 0.01
 _HOUSEKEEPING_S: Final = 0.2
-_VERSION: Final = "$LATEST"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,26 +54,13 @@ class RuntimeLimits:
 
 
 @dataclass(slots=True)
-class _Kept:
-    """One environment of ours, idle or at work."""
-
-    environment: Environment
-    console: Console
-    spec: EnvironmentSpec
-    born_ms: int
-    idle_since_ms: int = 0
-    freezing: asyncio.TimerHandle | None = None
-    frozen: bool = False
-
-
-@dataclass(slots=True)
 class _Fleet:
     """All environments of one function. Only the newest revision takes new work."""
 
     revision_id: str
     reserved: int | None
     running: int = 0
-    idle: list[_Kept] = field(default_factory=list)
+    idle: list[Kept] = field(default_factory=list)
 
 
 class Runtime:
@@ -102,10 +78,9 @@ class Runtime:
         limits: RuntimeLimits,
     ) -> None:
         self._driver = driver
-        self._sessions = sessions
+        self._starting = Starting(driver=driver, sessions=sessions, logs=logs, clock=clock, code_path=code_path)
         self._logs = logs
         self._clock = clock
-        self._code_path = code_path
         self._free_memory_mib = free_memory_mib
         self._limits = limits
         self._fleets: dict[tuple[str, str], _Fleet] = {}
@@ -234,7 +209,7 @@ class Runtime:
                 return await self._invoke_cold(function, fleet, invocation, want_tail=want_tail)
             if want_tail:
                 kept.console.begin_tail()
-            kept.console.say(lines.start_line(request_id=request_id, version=_VERSION))
+            kept.console.say(lines.start_line(request_id=request_id, version=VERSION))
             return await self._invoke_in(kept, fleet, function, invocation, init_us=0)
         finally:
             fleet.running -= 1
@@ -269,7 +244,7 @@ class Runtime:
             raise Throttle(RATE_EXCEEDED, detail={"Reason": reason, "Type": "User"})
         return fleet
 
-    def _take_idle(self, fleet: _Fleet) -> _Kept | None:
+    def _take_idle(self, fleet: _Fleet) -> Kept | None:
         """The environment that worked last: the others can be let go sooner."""
         while fleet.idle:
             kept = fleet.idle.pop()
@@ -285,7 +260,7 @@ class Runtime:
         return None
 
     async def _invoke_in(
-        self, kept: _Kept, fleet: _Fleet, function: Function, invocation: Invocation, *, init_us: int
+        self, kept: Kept, fleet: _Fleet, function: Function, invocation: Invocation, *, init_us: int
     ) -> InvokeOutcome:
         environment = kept.environment
         timeout_ms = function.timeout_s * SECOND_MS
@@ -303,7 +278,7 @@ class Runtime:
             payload = payloads.timed_out(invocation.request_id, timeout_ms)
             kept.console.say(
                 lines.timeout_line(
-                    request_id=invocation.request_id, at_iso=_iso_zulu(self._clock.now_ms()), timeout_ms=timeout_ms
+                    request_id=invocation.request_id, at_iso=iso_zulu(self._clock.now_ms()), timeout_ms=timeout_ms
                 )
             )
         except EnvironmentCrashed as crash:
@@ -366,21 +341,21 @@ class Runtime:
             billed_ms=billed,
             memory_mib=function.memory_mib,
             peak_memory_bytes=peak_memory_bytes,
-            version=_VERSION,
+            version=VERSION,
         )
 
     def _flush_logs(self) -> None:
         self._flushing = False
         self._logs.flush()
 
-    def _put_back(self, kept: _Kept, fleet: _Fleet) -> None:
+    def _put_back(self, kept: Kept, fleet: _Fleet) -> None:
         loop = asyncio.get_running_loop()
         kept.idle_since_ms = self._clock.monotonic_ns() // 1_000_000
         # A short grace keeps two system calls out of back-to-back calls; SECURITY.md says what can run in it.
         kept.freezing = loop.call_later(_FREEZE_AFTER_S, self._freeze, kept)
         fleet.idle.append(kept)
 
-    def _freeze(self, kept: _Kept) -> None:
+    def _freeze(self, kept: Kept) -> None:
         # SECURITY: threads that outlive the handler would compute for nothing and meddle with the next call.
         kept.freezing = None
         if kept.environment.alive:
@@ -393,56 +368,22 @@ class Runtime:
     async def _invoke_cold(
         self, function: Function, fleet: _Fleet, invocation: Invocation, *, want_tail: bool
     ) -> InvokeOutcome:
-        credentials = await self._sessions.assume_for_service(
-            role_arn=function.role_arn,
-            service=_LAMBDA_SERVICE,
-            session_name=function.name,
-            duration_s=_CREDENTIALS_S,
-            now_ms=self._clock.now_ms(),
-            source_arn=function.arn,
-        )
-        now_ms = self._clock.now_ms()
-        stream = f"{iso_millis(now_ms)[:10].replace('-', '/')}/[{_VERSION}]{secrets.token_hex(16)}"
-        console = Console(
-            self._logs, self._clock, account_id=function.account_id, group=function.log_group, stream=stream
-        )
+        spec, console = await self._starting.plan(function)
         self._consoles.add(console)
         if want_tail:
             console.begin_tail()
-        spec = EnvironmentSpec(
-            account_id=function.account_id,
-            function_arn=function.arn,
-            function_name=function.name,
-            version=_VERSION,
-            runtime=function.runtime,
-            handler=function.handler,
-            code_path=self._code_path(function.code.digest),
-            revision_id=function.revision_id,
-            memory_mib=function.memory_mib,
-            tmp_mib=function.tmp_mib,
-            timeout_ms=function.timeout_s * SECOND_MS,
-            variables=function.environment,
-            credentials=credentials,
-            region=function.region,
-            log_group=function.log_group,
-            log_stream=stream,
-        )
-        console.say(_init_start(function))
-        started_ns = self._clock.monotonic_ns()
         try:
-            kept = await self._start(spec, console, function.timeout_s)
-        except (InitFailed, EnvironmentCrashed, TimeoutError) as failure:
-            init_us = (self._clock.monotonic_ns() - started_ns) // 1000
-            payload = self._init_failure_payload(failure, function, invocation, console, init_us)
-            console.say(lines.start_line(request_id=invocation.request_id, version=_VERSION))
-            outcome = self._finish(console, function, invocation, payload, "Unhandled", 0, init_us, 0)
+            kept = await self._starting.start(spec, console, invocation.request_id, on_idle_death=self._died_idle)
+        except InitFailure as failure:
+            console.say(lines.start_line(request_id=invocation.request_id, version=VERSION))
+            outcome = self._finish(console, function, invocation, failure.payload, "Unhandled", 0, failure.init_us, 0)
             self._consoles.discard(console)
             return outcome
         except BaseException:
             console.hand_over()
             self._consoles.discard(console)
             raise
-        console.say(lines.start_line(request_id=invocation.request_id, version=_VERSION))
+        console.say(lines.start_line(request_id=invocation.request_id, version=VERSION))
         # The function's time begins when its handler can run: the init phase has a limit of its own.
         invocation = Invocation(
             request_id=invocation.request_id,
@@ -455,56 +396,7 @@ class Runtime:
         init_us = max(1, round(kept.environment.init_ms * 1000))
         return await self._invoke_in(kept, fleet, function, invocation, init_us=init_us)
 
-    def _init_failure_payload(
-        self, failure: Exception, function: Function, invocation: Invocation, console: Console, init_us: int
-    ) -> bytes:
-        if isinstance(failure, InitFailed):
-            console.say(lines.init_report_line(init_us=init_us, status="error"))
-            return failure.payload
-        if isinstance(failure, EnvironmentCrashed):
-            console.say(lines.init_report_line(init_us=init_us, status="error", error_type="Runtime.ExitError"))
-            console.say(f"RequestId: {invocation.request_id} Error: {payloads.exit_words(failure)}")
-            return payloads.exited(invocation.request_id, failure)
-        console.say(
-            lines.timeout_line(
-                request_id=invocation.request_id,
-                at_iso=_iso_zulu(self._clock.now_ms()),
-                timeout_ms=function.timeout_s * SECOND_MS,
-            )
-        )
-        return payloads.timed_out(invocation.request_id, function.timeout_s * SECOND_MS)
-
-    async def _start(self, spec: EnvironmentSpec, console: Console, timeout_s: int) -> _Kept:
-        """An init phase within its own limit; one that does not make it is tried once more under the function's
-        timeout, as on Lambda.
-        """
-        started_ns = self._clock.monotonic_ns()
-        try:
-            async with asyncio.timeout(INIT_LIMIT_MS / SECOND_MS):
-                return await self._start_once(spec, console)
-        except TimeoutError:
-            spent_us = (self._clock.monotonic_ns() - started_ns) // 1000
-            console.say(lines.init_report_line(init_us=spent_us, status="timeout"))
-        async with asyncio.timeout(timeout_s):
-            return await self._start_once(spec, console)
-
-    async def _start_once(self, spec: EnvironmentSpec, console: Console) -> _Kept:
-        holder: list[_Kept] = []
-
-        def on_exit() -> None:
-            if holder:
-                self._died_idle(holder[0])
-
-        try:
-            environment = await self._driver.start_environment(spec, on_output=console.printed, on_exit=on_exit)
-        except RuntimeMissing as error:
-            message = f"The runtime {spec.runtime} is not available on this installation."
-            raise RuntimeMissing(message) from error
-        kept = _Kept(environment, console, spec, born_ms=self._clock.monotonic_ns() // 1_000_000)
-        holder.append(kept)
-        return kept
-
-    def _died_idle(self, kept: _Kept) -> None:
+    def _died_idle(self, kept: Kept) -> None:
         fleet = self._fleets.get((kept.spec.account_id, kept.spec.function_name))
         if fleet is not None and kept in fleet.idle:
             fleet.idle.remove(kept)
@@ -512,13 +404,13 @@ class Runtime:
 
     # --- letting go ----------------------------------------------------------------------------------------------
 
-    def _retire(self, kept: _Kept) -> None:
+    def _retire(self, kept: Kept) -> None:
         if kept.freezing is not None:
             kept.freezing.cancel()
             kept.freezing = None
         self._background(self._stop(kept))
 
-    async def _stop(self, kept: _Kept) -> None:
+    async def _stop(self, kept: Kept) -> None:
         await kept.environment.stop()
         kept.console.hand_over()
         self._consoles.discard(kept.console)
@@ -568,18 +460,3 @@ class Runtime:
             fleet, kept = everyone[environment_id]
             fleet.idle.remove(kept)
             self._retire(kept)
-
-
-def _iso_zulu(epoch_ms: int) -> str:
-    return iso_millis(epoch_ms).replace("+0000", "Z")
-
-
-def _init_start(function: Function) -> str:
-    """The runtime's version is the interpreter's that the host has; its ARN only names it."""
-    family = function.runtime.partition(".")[0].rstrip("0123456789")
-    version = function.runtime[len(family) :].removeprefix(".")
-    named = sha256(function.runtime.encode()).hexdigest()
-    return lines.init_start_line(
-        runtime_version=f"{family}:{version}.v1" if version else f"{family}.v1",
-        runtime_version_arn=f"arn:aws:lambda:{function.region}::runtime:{named}",
-    )

@@ -267,3 +267,41 @@ async def test_an_environment_that_dies_while_idle_is_replaced():
     await call(runtime, function())
     assert len(driver.made) == 2
     await runtime.close(patience_s=1)
+
+
+async def test_an_init_phase_that_is_too_slow_is_tried_once_more_under_the_functions_timeout(monkeypatch):
+    monkeypatch.setattr("leastwise.runtime.starting.INIT_LIMIT_MS", 20)
+    runtime, driver, log = make()
+    attempts = []
+
+    async def slow_at_first():
+        attempts.append(1)
+        if len(attempts) == 1:
+            await asyncio.Event().wait()
+
+    driver.start_problem = slow_at_first
+    outcome = await call(runtime, function())
+    assert (outcome.function_error, len(attempts)) == (None, 2)
+    assert any("Status: timeout" in text for _, text in log.lines)
+
+    async def never():
+        await asyncio.Event().wait()
+
+    driver.start_problem = never
+    outcome = await call(runtime, dataclasses.replace(function(revision_id="r2"), timeout_s=1))
+    assert json.loads(outcome.payload)["errorType"] == "Sandbox.Timedout"
+    await runtime.close(patience_s=1)
+
+
+async def test_a_role_that_cannot_be_assumed_any_more_is_the_callers_error(monkeypatch):
+    runtime, driver, _ = make()
+
+    async def refuse(self, **_):
+        message = "The role defined for the function cannot be assumed by Lambda."
+        raise errors.Denied(message)
+
+    monkeypatch.setattr(Sessions, "assume_for_service", refuse)
+    with pytest.raises(errors.Denied):
+        await call(runtime, function())
+    assert driver.made == []
+    await runtime.close(patience_s=1)
