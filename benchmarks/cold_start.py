@@ -81,7 +81,18 @@ def boto_packages(directory: Path) -> Path:
 def sandbox_command(directory: Path) -> list[str]:
     """bubblewrap with all its namespaces around the same interpreter."""
     prefix = str(own_interpreter().prefix)
-    command = ["bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
+    command = [
+        "bwrap",
+        "--unshare-all",
+        "--die-with-parent",
+        "--ro-bind",
+        "/usr",
+        "/usr",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+    ]
     for link in ("/bin", "/lib", "/lib64"):
         if Path(link).is_symlink():
             command += ["--symlink", str(Path(link).readlink()), link]

@@ -74,7 +74,13 @@ def run() -> list[dict[str, Any]]:
             other = peers(directory, code, packages)
             peer = f"separate processes, {label}"
             rows.append(
-                {"name": f"memory per environment, {label}", "value": round(mine, 2), "unit": "MiB", "peer": peer, "ratio": round(other / mine, 1)}
+                {
+                    "name": f"memory per environment, {label}",
+                    "value": round(mine, 2),
+                    "unit": "MiB",
+                    "peer": peer,
+                    "ratio": round(other / mine, 1),
+                }
             )
             rows.append({"name": f"memory per process, {label}", "value": round(other, 2), "unit": "MiB"})
     return rows

@@ -16,6 +16,7 @@ from leastwise.linux.cgroups import clean, detect_cgroups
 from leastwise.linux.driver import LinuxDriver, directory_tag
 from leastwise.linux.interpreters import own_interpreter
 from leastwise.linux.python_family import PythonFamily
+from leastwise.runtime.interface import EnvironmentCrashed
 
 PLATFORM = """
 import asyncio, sys
@@ -24,6 +25,7 @@ from leastwise.iam.interface import Credentials
 from leastwise.linux.driver import LinuxDriver
 from leastwise.linux.interpreters import own_interpreter
 from leastwise.linux.python_family import PythonFamily
+from leastwise.runtime.interface import EnvironmentCrashed
 from leastwise.runtime.interface import EnvironmentSpec
 
 async def main():
@@ -60,19 +62,19 @@ ECHO = "import os\nif os.fork() == 0:\n    import time; time.sleep(600)\ndef han
 def sandbox_processes() -> set[int]:
     """Processes of this machine that run a fork server's interpreter."""
     found = set()
-    for name in os.listdir("/proc"):
-        if name.isdigit():
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
             try:
-                if b"/var/guest/" in Path(f"/proc/{name}/cmdline").read_bytes():
-                    found.add(int(name))
+                if b"/var/guest/" in (path / "cmdline").read_bytes():
+                    found.add(int(path.name))
             except OSError:
                 continue
     return found
 
 
 def groups(tag: str) -> list[str]:
-    found = subprocess.run(  # noqa: S603
-        ["find", "/sys/fs/cgroup", "-type", "d", "-name", f"leastwise-{tag}"],  # noqa: S607
+    found = subprocess.run(
+        ["find", "/sys/fs/cgroup", "-type", "d", "-name", f"leastwise-{tag}"],
         capture_output=True,
         text=True,
         check=False,
@@ -122,7 +124,7 @@ async def test_an_environment_that_refuses_to_die_with_its_parent_dies(package: 
     before = sandbox_processes()
     driver = LinuxDriver(data=tmp_path, families=[PythonFamily([own_interpreter()])], pool_size=0)
     await driver.open()
-    with pytest.raises(Exception):
+    with pytest.raises(EnvironmentCrashed):
         await driver.start_environment(spec(package(app=STUBBORN)), on_output=print, on_exit=lambda: None)
     pool = next(iter(driver._pools.values()))
     assert pool._zygote is not None
@@ -144,7 +146,7 @@ async def test_a_lost_fork_server_is_replaced_and_its_environments_are_reported(
 
 async def test_closing_leaves_no_process_group_or_descriptor(package: Any, tmp_path: Path, spec: Any) -> None:
     before = sandbox_processes()
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
     driver = LinuxDriver(data=tmp_path, families=[PythonFamily([own_interpreter()])], pool_size=2)
     await driver.open()
     for _ in range(5):
@@ -153,7 +155,7 @@ async def test_closing_leaves_no_process_group_or_descriptor(package: Any, tmp_p
     assert await until_gone(before) == set()
     assert groups(directory_tag(tmp_path)) == []
     await asyncio.sleep(0)
-    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
+    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors + 2
 
 
 async def test_cgroups_left_by_another_data_directory_are_not_touched(tmp_path: Path) -> None:

@@ -187,7 +187,9 @@ async def test_every_interpreter_found_here_runs_a_function(tmp_path: Path, pack
     await driver.open()
     try:
         assert own_interpreter().runtime in driver.runtimes()
-        code = package(app="import sys\nprint('hi')\nif sys.version_info < (3, 9): raise ValueError(sys.version)\n" + ECHO)
+        code = package(
+            app="import sys\nprint('hi')\nif sys.version_info < (3, 9): raise ValueError(sys.version)\n" + ECHO
+        )
         for runtime in driver.runtimes():
             seen: list[bytes] = []
             environment = await driver.start_environment(
@@ -212,7 +214,7 @@ class Echo:
 async def serve_platform(listener: socket.socket, spec: Any) -> Echo:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        body = f'<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>{spec.function_name}</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>'.encode()
+        body = f"<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>{spec.function_name}</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>".encode()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         await writer.drain()
         writer.close()

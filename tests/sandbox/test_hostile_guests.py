@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,9 +76,9 @@ async def test_an_answer_out_of_turn_is_never_the_next_callers(start: Any) -> No
 def smuggled() -> list[str]:
     """Descriptors of this process that lead to the guest's file."""
     found = []
-    for name in os.listdir("/proc/self/fd"):
+    for path in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
-            link = os.readlink(f"/proc/self/fd/{name}")
+            link = str(path.readlink())
             found += [link] if "smuggled" in link else []
     return found
 

@@ -36,10 +36,25 @@ async def test_an_exception_is_told_as_lambda_tells_it(start: Any) -> None:
     ("text", "handler", "kind", "message"),
     [
         (ECHO, "app.nothing", "Runtime.HandlerNotFound", "Handler 'nothing' missing on module 'app'"),
-        (ECHO, "nomodule.handler", "Runtime.ImportModuleError", "Unable to import module 'nomodule': No module named 'nomodule'"),
-        (ECHO, "app", "Runtime.MalformedHandlerName", "Bad handler 'app': not enough values to unpack (expected 2, got 1)"),
+        (
+            ECHO,
+            "nomodule.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'nomodule': No module named 'nomodule'",
+        ),
+        (
+            ECHO,
+            "app",
+            "Runtime.MalformedHandlerName",
+            "Bad handler 'app': not enough values to unpack (expected 2, got 1)",
+        ),
         (ECHO, "time.time", "Runtime.BuiltInModuleConflict", "Cannot use built-in module time as a handler module"),
-        ("import nothing_there", "app.handler", "Runtime.ImportModuleError", "Unable to import module 'app': No module named 'nothing_there'"),
+        (
+            "import nothing_there",
+            "app.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'app': No module named 'nothing_there'",
+        ),
         ("raise ValueError('at import')", "app.handler", "ValueError", "at import"),
     ],
 )
@@ -103,7 +118,9 @@ def handler(event, context):
     await running.call()
     assert len(running.output) == 4
     assert running.output[0] == b"one"
-    assert re.fullmatch(rb"\[INFO\]\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\t[0-9a-f-]{36}\ttwo\nlines", running.output[1])
+    assert re.fullmatch(
+        rb"\[INFO\]\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\t[0-9a-f-]{36}\ttwo\nlines", running.output[1]
+    )
     assert running.output[2:] == [b"three", b"unfinished"]
 
 

@@ -126,18 +126,24 @@ def _checked(settings: Settings) -> Settings:
     except ValueError as error:
         message = f"setting listen: {settings.host!r} is not an address"
         raise errors.Invalid(message) from error
-    if settings.account_id is not None and not re.fullmatch(r"\d{12}", settings.account_id):
-        message = "setting account_id: an account id has 12 digits"
-        raise errors.Invalid(message)
-    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", settings.region):
-        message = f"setting region: {settings.region!r} has not the form of a region (us-east-1)"
-        raise errors.Invalid(message)
     if (settings.tls_cert is None) != (settings.tls_key is None):
         message = "tls_cert and tls_key are given together or not at all"
         raise errors.Invalid(message)
     # SECURITY: off loopback, requests without TLS would show payloads and session tokens to the network.
     if not loopback and settings.tls_cert is None:
         message = f"{settings.listen} is not a loopback address: give --tls-cert and --tls-key, or listen on 127.0.0.1"
+        raise errors.Invalid(message)
+    _check_values(settings)
+    return settings
+
+
+def _check_values(settings: Settings) -> None:
+    """Each value by itself."""
+    if settings.account_id is not None and not re.fullmatch(r"\d{12}", settings.account_id):
+        message = "setting account_id: an account id has 12 digits"
+        raise errors.Invalid(message)
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", settings.region):
+        message = f"setting region: {settings.region!r} has not the form of a region (us-east-1)"
         raise errors.Invalid(message)
     if not 0 <= settings.port <= _HIGHEST_PORT:
         message = f"setting listen: there is no port {settings.port}"
@@ -153,4 +159,3 @@ def _checked(settings: Settings) -> Settings:
     if settings.account_concurrency < 1:
         message = "setting account_concurrency: at least 1"
         raise errors.Invalid(message)
-    return settings
