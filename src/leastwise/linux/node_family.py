@@ -25,7 +25,12 @@ def generic_plan(install: NodeInstall) -> ExecPlan:
     """The process before anybody knows whose it will be."""
     return ExecPlan(
         # A small first heap: V8 sizes it for the machine, and would let garbage grow past a small function's limit.
-        argv=(f"{_LANGUAGE}/bin/{install.binary.name}", "--initial-old-space-size=32", "/var/runtime/index.js"),
+        argv=(
+            f"{_LANGUAGE}/bin/{install.binary.name}",
+            "--initial-old-space-size=32",
+            "--optimize-for-size",
+            "/var/runtime/index.js",
+        ),
         # SECURITY: nothing of the platform's own environment; what is here shows in /proc/self/environ for ever.
         env={"PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin", "LANG": "en_US.UTF-8", "TZ": "UTC"},
         cwd="/tmp",  # noqa: S108 - inside the sandbox; /var/task is mounted later
