@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from cold_start import TRIVIAL, WORKER, package, sandbox_command, spec, start_worker
 
 from leastwise.linux.driver import LinuxDriver
@@ -63,7 +64,7 @@ def run() -> list[dict[str, Any]]:
         python = [str(own_interpreter().binary), "-I", "-S", str(directory / "worker.py"), str(code)]
         isolated = [*sandbox_command(directory), *python] if shutil.which("bwrap") else None
         before = peers(isolated) if isolated else None
-        rate = asyncio.run(ours(directory, code))
+        rate = uvloop.run(ours(directory, code))
         after = peers(isolated) if isolated else None
     row: dict[str, Any] = {"name": f"burst of {COUNT}: leastwise", "value": round(rate), "unit": "environments/s"}
     if before is None or after is None:

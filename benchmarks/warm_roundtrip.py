@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import statistics
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from cold_start import package, spec
 
 from leastwise.linux.driver import LinuxDriver
@@ -77,12 +77,7 @@ def run() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         directory.chmod(0o755)
-        try:
-            import uvloop
-
-            times = uvloop.run(measure(directory))
-        except ImportError:
-            times = asyncio.run(measure(directory))
+        times = uvloop.run(measure(directory))
     peer = {"peer": "pipe to an unprotected python", "unit": "us"}
     return [
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from typing import Any
 
 import pytest
@@ -94,6 +95,13 @@ async def test_the_peak_of_memory_is_seen_and_counts_children(start: Any) -> Non
     await running.call(b"100")
     grown = running.environment.peak_memory_bytes() - before
     assert 90 << 20 < grown < 130 << 20
+
+
+async def test_a_crash_is_never_handed_to_the_hosts_core_handler(start: Any) -> None:
+    text = "import resource\ndef handler(event, context): return resource.getrlimit(resource.RLIMIT_CORE)"
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    expected = 1 if hard == resource.RLIM_INFINITY or hard >= 1 else hard
+    assert json.loads((await (await start(text)).call()).payload) == [expected, expected]
 
 
 async def test_a_busy_environment_does_not_starve_its_neighbour(start: Any) -> None:

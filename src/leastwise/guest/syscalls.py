@@ -183,11 +183,15 @@ def close_range(first: int, last: int) -> None:
 _limits = ctypes.create_string_buffer(16)
 
 
+def set_limit(kind: int, value: int) -> None:
+    """Sets soft and hard limit of this process; raising the hard one takes a capability."""
+    _call("prlimit64", ctypes.c_long(0), ctypes.c_long(kind), struct.pack("=QQ", value, value), None)
+
+
 def lower_limit(kind: int, value: int) -> None:
     """Sets soft and hard limit of this process, never above the present hard limit."""
     _call("prlimit64", ctypes.c_long(0), ctypes.c_long(kind), None, _limits)
-    value = min(value, int(struct.unpack("=QQ", _limits.raw)[1]))
-    _call("prlimit64", ctypes.c_long(0), ctypes.c_long(kind), struct.pack("=QQ", value, value), None)
+    set_limit(kind, min(value, int(struct.unpack("=QQ", _limits.raw)[1])))
 
 
 def loopback_up(socket_fd: int) -> None:

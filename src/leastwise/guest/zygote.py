@@ -52,6 +52,7 @@ class Zygote:
         self._layers = confine.Layers(
             privileged=bool(request["privileged"]), filter_program=seccomp.assemble(syscalls.MACHINE)
         )
+        self._layers.rehearse()
         self._cloner = syscalls.Cloner(confine.NAMESPACES)
         self._network = confine.Network()
         self._role = python_bootstrap if request["role"] == "python" else supervisor

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +20,8 @@ from leastwise.linux.privileges import Privileges
 
 _LANDLOCK_SCOPES: Final = 6
 _PR_GET_SECCOMP: Final = 21
+_TRY_SECONDS: Final = 10
+_TRY_USER_NAMESPACE: Final = "import ctypes; c = ctypes.CDLL(None); raise SystemExit(c.unshare(0x10020000) or c.mount(b'x', b'/', b'tmpfs', 0, None))"
 
 
 class Grade(StrEnum):
@@ -67,12 +72,15 @@ def isolation_layers(privileges: Privileges, cgroups: Cgroups) -> Mapping[str, s
     """Layer -> `on`, or why it is weaker than it should be."""
     layers = {
         "namespaces": "on",
+        "network": "on",
         "root file system": "on",
         "capabilities": "on",
         "user ids": "on"
         if privileges.privileged
         else f"weaker: all sandboxes share one user id ({privileges.weakness})",
-        "user namespaces": "on" if _user_namespaces() else "off: the kernel allows none",
+        "user namespaces": "on"
+        if privileges.privileged or _user_namespaces()
+        else "off: the kernel or its policy allows none",
         "memory and processes": _cgroup_text(cgroups),
         "freezing": "on" if cgroups.version != "none" else "weaker: by signals to each process",
         "landlock": _landlock_text(syscalls.landlock_abi()),
@@ -95,11 +103,16 @@ def _landlock_text(abi: int) -> str:
     return f"on (ABI {abi})" if abi >= _LANDLOCK_SCOPES else f"weaker: ABI {abi} knows no scopes of sockets and signals"
 
 
+@functools.cache
 def _user_namespaces() -> bool:
+    """Whether an ordinary user may make one and mount in it; tried, since policies of several kinds may forbid it."""
     try:
-        return int(Path("/proc/sys/user/max_user_namespaces").read_text()) > 0
-    except (OSError, ValueError):
+        done = subprocess.run(  # noqa: S603 - our own interpreter and a fixed text
+            [sys.executable, "-I", "-S", "-c", _TRY_USER_NAMESPACE], timeout=_TRY_SECONDS, check=False, env={}
+        )
+    except (OSError, subprocess.SubprocessError):
         return False
+    return done.returncode == 0
 
 
 def _seccomp() -> bool:

@@ -26,7 +26,9 @@ _log = logging.getLogger(__name__)
 _QUIET_S: Final = 0.02
 """The pool is refilled when nothing was taken for so long: a burst has the processors for itself."""
 _MAX_FORKS: Final = 5_000
-"""Sandboxes of one fork server. They share its memory layout and hash seed, so it is renewed now and then."""
+_MAX_AGE_S: Final = 6 * 3600
+"""SECURITY: the sandboxes of one fork server share its memory layout and hash seed, so it is renewed now and then: what one
+function learns of them is soon of no use against the next."""
 _SPARES: Final = 8
 
 
@@ -63,6 +65,7 @@ class Pool:
         self._refill: asyncio.Task[None] | None = None
         self._refill_at: asyncio.TimerHandle | None = None
         self._idle_at: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._taken_at = time.monotonic()
         self._closed = False
 
@@ -101,9 +104,10 @@ class Pool:
             self._refill.cancel()
             with contextlib.suppress(asyncio.CancelledError, LeastwiseError):
                 await self._refill
-        if self._starting is not None:
-            with contextlib.suppress(asyncio.CancelledError, LeastwiseError):
-                await self._starting
+        for task in (self._starting, self._ending):
+            if task is not None:
+                with contextlib.suppress(asyncio.CancelledError, LeastwiseError):
+                    await task
         await asyncio.gather(*(sandbox.stop() for sandbox in list(self._all)))
         zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
         await asyncio.gather(*(zygote.stop() for zygote in zygotes))
@@ -172,7 +176,7 @@ class Pool:
 
     async def _living_zygote(self) -> Zygote:
         zygote = self._zygote
-        if zygote is not None and zygote.alive and zygote.forks < _MAX_FORKS:
+        if zygote is not None and zygote.alive and zygote.forks < _MAX_FORKS and zygote.age_s < _MAX_AGE_S:
             return zygote
         if self._starting is None:
             self._starting = self._loop.create_task(self._start_zygote())
@@ -202,6 +206,8 @@ class Pool:
         self._all.discard(sandbox)
         with contextlib.suppress(ValueError):
             self._waiting.remove(sandbox)
+        if self._retired and not self._closed:
+            self._ending = self._loop.create_task(self._end_unused())
 
     def _watch_idle(self) -> None:
         if self._idle_s is None or self._closed or self._idle_at is not None:

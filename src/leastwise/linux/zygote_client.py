@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,7 @@ class Zygote:
         self.mounter: Mounter = HostMounter()
         self.forks = 0
         self.alive = False
+        self._made_at = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -137,6 +139,10 @@ class Zygote:
         descriptors = [*fds, *join_fds, *([into_fd] if into_fd >= 0 else [])]
         self._send(json.dumps(request).encode(), descriptors)
         return child.forked
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self._made_at
 
     @property
     def sandboxes(self) -> int:
