@@ -83,7 +83,7 @@ def test_the_where_to_go_table_leads_somewhere():
     assert [name for name in named if not (SOURCE / name).exists()] == []
 
 
-def test_no_file_names_a_place_of_one_machine_or_a_package_index():
+def test_no_file_names_a_place_of_one_machine_or_a_package_index_option():
     tracked = [
         path
         for path in ROOT.rglob("*")
@@ -92,7 +92,7 @@ def test_no_file_names_a_place_of_one_machine_or_a_package_index():
         & set(path.relative_to(ROOT).parts)
         and path.suffix in {".py", ".md", ".txt", ".toml", ".in", ".yaml", ".js", ".mjs", ""}
     ]
-    forbidden = ("/work/" + "main", "/root/" + ".pyenv", "--index" + "-url", "pypi" + ".org", "registry." + "npmjs")
+    forbidden = ("/work/" + "main", "/root/" + ".pyenv", "--index" + "-url")
     found = {
         (path.relative_to(ROOT).as_posix(), word)
         for path in tracked
