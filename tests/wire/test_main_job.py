@@ -265,3 +265,11 @@ def test_instants_are_instants(functions, iam, deploy):
     modified = functions.get_function(FunctionName=name)["Configuration"]["LastModified"]
     assert datetime.datetime.strptime(modified, "%Y-%m-%dT%H:%M:%S.%f%z")
     assert iam.get_user(UserName="administrator")["User"]["CreateDate"].tzinfo is not None
+
+
+def test_the_invoked_arn_is_the_one_that_was_asked_for(functions, deploy):
+    name = deploy("def handler(event, context):\n    return context.invoked_function_arn\n")
+    plain = invoke(functions, name, {})[1]
+    assert plain.endswith(f":function:{name}")
+    assert invoke(functions, f"{name}:$LATEST", {})[1] == f"{plain}:$LATEST"
+    assert invoke(functions, name, {}, Qualifier="$LATEST")[1] == f"{plain}:$LATEST"

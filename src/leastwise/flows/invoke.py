@@ -32,7 +32,8 @@ QUEUE_SERVICE: Final = "lambda.amazonaws.com"
 
 async def invoke(scene: Scene, parameters: Parameters) -> Parameters:
     """Runs a function, queues an event for it, or only says that it could (DryRun)."""
-    function = await find_function(scene, function_name(scene, parameters))
+    name = function_name(scene, parameters)
+    function = await find_function(scene, name)
     kind = parameters.get("InvocationType", "RequestResponse")
     if kind == "DryRun":
         return {"StatusCode": _NO_CONTENT, "ExecutedVersion": "$LATEST", "Payload": b""}
@@ -43,7 +44,7 @@ async def invoke(scene: Scene, parameters: Parameters) -> Parameters:
         function,
         request_id=scene.request_id,
         payload=payload,
-        function_arn=f"{function.arn}:$LATEST" if parameters.get("Qualifier") else function.arn,
+        function_arn=name.qualified_arn,
         client_context=_client_context(parameters),
         want_tail=parameters.get("LogType") == "Tail",
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from leastwise.audit.interface import Happening, Trail
-from leastwise.flows.interface import Demand, Operation, Parameters, Scene, Target
+from leastwise.flows.interface import Operation, Parameters, Scene, Target
 from leastwise.flows.redaction import redact
 from leastwise.flows.services import Services
 from leastwise.flows.strangers import StrangersShare
@@ -115,7 +115,7 @@ class Performer:
             progress.decision = await self._authorize(operation.action, target, call, progress, principal)
         further = operation.further(scene, call.command)
         for demand in further if isinstance(further, tuple) else await further:
-            await self._demand(demand, call, progress, principal)
+            await self._authorize(demand.action, demand.target, call, progress, principal)
         # 3. Do it, and put it on record.
         if operation.event_class is EventClass.MANAGEMENT and operation.access is Access.WRITE:
             return await self._change(operation, scene, call, progress)
@@ -168,9 +168,6 @@ class Performer:
     def _denied(self, request: Request, decision: Decision, progress: _Progress) -> errors.Denied:
         progress.decision = decision
         return errors.Denied(self._gate.denial_message(request, decision))
-
-    async def _demand(self, demand: Demand, call: Call, progress: _Progress, principal: Principal) -> None:
-        await self._authorize(demand.action, demand.target, call, progress, principal)
 
     def _failed(self, call: Call, progress: _Progress, error: errors.LeastwiseError) -> Outcome:
         if progress.principal is None and isinstance(error, errors.Unauthenticated):

@@ -149,19 +149,8 @@ def session_policy_too_long(percent: int) -> PackedPolicyTooLarge:
     return PackedPolicyTooLarge(f"Packed policy consumes {percent}% of allotted space, please use smaller policy.")
 
 
-def name_missing() -> errors.Invalid:
-    return errors.Invalid("Must specify userName when calling with non-User credentials")
-
-
 def no_session_by_session() -> errors.Denied:
     return errors.Denied("Cannot call GetSessionToken with session credentials")
-
-
-def no_mfa_yet() -> errors.NotImplementedHere:
-    return errors.NotImplementedHere(
-        "Multi-factor authentication devices are not implemented yet: "
-        "SerialNumber and TokenCode are refused, never ignored."
-    )
 
 
 def no_role_for_root() -> errors.Denied:
