@@ -1,4 +1,4 @@
-"""An in-memory `iam.interface.Directory` and `kernel.transactions.Transactions`, kept by the same suite as SQL."""
+"""An in-memory `iam.directory.Directory` and `kernel.transactions.Transactions`, kept by the same suite as SQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import replace
 
-from leastwise.iam.interface import (
+from leastwise.iam.directory import (
     AccessKey,
     Account,
     IdentityKind,

@@ -1,4 +1,4 @@
-"""One suite for every `iam.interface.Directory`: the in-memory fake and SQL on SQLite."""
+"""One suite for every `iam.directory.Directory`: the in-memory fake and SQL on SQLite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.ports.directory_memory import MemoryDirectory, MemoryTransactions
 
-from leastwise.iam.interface import (
+from leastwise.iam.directory import (
     AccessKey,
     Account,
     Directory,

@@ -15,7 +15,8 @@ from leastwise.flows.interface import Demand, Operation, Parameters, Scene, Targ
 from leastwise.functions.interface import CodePackage, FunctionAlreadyExists, InvalidParameter
 from leastwise.functions.naming import LATEST, FunctionName
 from leastwise.functions.offered import refuse_what_is_not_offered
-from leastwise.iam.interface import ContextValue, IdentityKind, Role
+from leastwise.iam.directory import IdentityKind, Role
+from leastwise.iam.interface import ContextValue
 from leastwise.kernel import errors
 from leastwise.kernel.arn import parse_arn
 from leastwise.kernel.events import Access

@@ -10,7 +10,8 @@ from leastwise.flows.function_target import find_function, function_name, resolv
 from leastwise.flows.interface import Operation, Parameters, Scene, Target
 from leastwise.functions.interface import FunctionNotFound, InvalidParameter
 from leastwise.functions.naming import LATEST, FunctionName
-from leastwise.iam.interface import ContextValue, IdentityKind
+from leastwise.iam.directory import IdentityKind
+from leastwise.iam.interface import ContextValue
 from leastwise.iam.trust import after_deletion, after_renaming
 from leastwise.kernel.events import Access
 

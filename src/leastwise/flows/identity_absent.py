@@ -9,7 +9,7 @@ from typing import Final
 
 from leastwise.flows import identity_targets as targets
 from leastwise.flows.interface import Operation, Parameters, Scene, Target
-from leastwise.iam.interface import IdentityKind
+from leastwise.iam.directory import IdentityKind
 from leastwise.kernel.events import Access
 
 

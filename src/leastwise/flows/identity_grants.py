@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from leastwise.flows import identity_shapes as shapes
 from leastwise.flows import identity_targets as targets
 from leastwise.flows.interface import Operation, Parameters, Scene
-from leastwise.iam.interface import IdentityKind
+from leastwise.iam.directory import IdentityKind
 from leastwise.kernel.events import Access
 
 _Verb = Callable[[Scene, IdentityKind, Parameters], Awaitable[Parameters]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from leastwise.flows import identity_shapes as shapes
 from leastwise.flows import identity_targets as targets
 from leastwise.flows.interface import Operation, Parameters, Scene, Target
-from leastwise.iam.interface import IdentityKind, IdentityRef, PolicyVersion, User
+from leastwise.iam.directory import IdentityKind, IdentityRef, PolicyVersion, User
 from leastwise.kernel.events import Access
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from leastwise.flows import identity_shapes as shapes
 from leastwise.flows import identity_targets as targets
 from leastwise.flows.interface import Operation, Parameters, Scene
-from leastwise.iam.interface import IdentityKind, IdentityRef, ManagedPolicy, Role, User
+from leastwise.iam.directory import IdentityKind, IdentityRef, ManagedPolicy, Role, User
 from leastwise.kernel.events import Access
 
 _ALL: Final = ("User", "Role", "LocalManagedPolicy", "AWSManagedPolicy")

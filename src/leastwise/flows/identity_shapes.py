@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from leastwise.flows.interface import Parameters
 from leastwise.flows.pages import cut_page
-from leastwise.iam.interface import AccessKey, IdentityKind, ManagedPolicy, PolicyVersion, Role, Tag, User
+from leastwise.iam.directory import AccessKey, IdentityKind, ManagedPolicy, PolicyVersion, Role, Tag, User
 
 Item = TypeVar("Item")
 

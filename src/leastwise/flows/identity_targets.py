@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from leastwise.flows.identity_shapes import NAME_MEMBER
 from leastwise.flows.interface import Demand, Parameters, Scene, Target
-from leastwise.iam.interface import ContextValue, IdentityKind, IdentityRef, PrincipalKind, Role, User
+from leastwise.iam.directory import IdentityKind, IdentityRef, Role, User
+from leastwise.iam.interface import ContextValue, PrincipalKind
 from leastwise.kernel import errors
 
 Context = dict[str, ContextValue]

@@ -8,7 +8,7 @@ from leastwise.flows import function_policy
 from leastwise.flows import identity_shapes as shapes
 from leastwise.flows import identity_targets as targets
 from leastwise.flows.interface import Operation, Parameters, Scene, Target
-from leastwise.iam.interface import IdentityKind
+from leastwise.iam.directory import IdentityKind
 from leastwise.kernel.events import Access
 
 _USER: Final = IdentityKind.USER

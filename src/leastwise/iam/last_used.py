@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from leastwise.iam.interface import AccessKey
+from leastwise.iam.directory import AccessKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from leastwise.iam import refusals
-from leastwise.iam.interface import IdentityKind, Tag
+from leastwise.iam.directory import IdentityKind, Tag
 from leastwise.kernel import errors
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_+=,.@-]+")

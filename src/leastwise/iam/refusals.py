@@ -8,10 +8,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from leastwise.iam.directory import IdentityKind
 from leastwise.iam.interface import (
     DeleteConflict,
     EntityAlreadyExists,
-    IdentityKind,
     InvalidInput,
     MalformedPolicy,
     NoSuchEntity,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from leastwise.iam import names
-from leastwise.iam.interface import ManagedPolicy, PolicyVersion
+from leastwise.iam.directory import ManagedPolicy, PolicyVersion
 
 ADMINISTRATOR_ACCESS: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from leastwise.iam.interface import IdentityKind
+from leastwise.iam.directory import IdentityKind
 
 AWS_PRINCIPAL = "AWS"
 SERVICE_PRINCIPAL = "Service"

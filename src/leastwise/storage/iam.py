@@ -10,7 +10,7 @@ from sqlalchemy import Row, Table, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from leastwise.iam.interface import (
+from leastwise.iam.directory import (
     AccessKey,
     Account,
     IdentityKind,
@@ -36,7 +36,7 @@ from leastwise.storage.schema import (
 
 
 class SqlDirectory:
-    """Keeps `iam.interface.Directory`. Every write joins the caller's transaction."""
+    """Keeps `iam.directory.Directory`. Every write joins the caller's transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

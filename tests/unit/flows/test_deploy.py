@@ -29,7 +29,8 @@ from leastwise.functions.interface import (
 from leastwise.functions.limits import Limits
 from leastwise.functions.links import CodeLinks, open_link
 from leastwise.functions.service import Functions
-from leastwise.iam.interface import Principal, PrincipalKind, Role
+from leastwise.iam.directory import Role
+from leastwise.iam.interface import Principal, PrincipalKind
 from leastwise.kernel import errors
 from leastwise.kernel.call import Source
 from leastwise.kernel.clock import SystemClock

@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 from tests.unit.iam.conftest import ACCOUNT, NOW_MS, allow, signed, signed_with
 
+from leastwise.iam.directory import IdentityKind, IdentityRef
 from leastwise.iam.interface import (
     ExpiredSession,
-    IdentityKind,
-    IdentityRef,
     IncompleteSignature,
     MissingProof,
     PolicyKind,

@@ -7,15 +7,13 @@ from dataclasses import replace
 import pytest
 from tests.unit.iam.conftest import ACCOUNT, HERE, LAMBDA_TRUST, NOW_MS, allow, signed, signed_with, trust
 
+from leastwise.iam.directory import IdentityKind, IdentityRef, Tag
 from leastwise.iam.interface import (
-    IdentityKind,
-    IdentityRef,
     MalformedPolicy,
     PackedPolicyTooLarge,
     PolicyKind,
     PrincipalKind,
     Request,
-    Tag,
     UnknownKey,
 )
 from leastwise.iam.sealing import Seal

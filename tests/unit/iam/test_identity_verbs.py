@@ -8,16 +8,8 @@ import pytest
 from tests.ports.directory_memory import MemoryDirectory, MemoryTransactions
 from tests.unit.iam.conftest import ACCOUNT, INSTALL_KEY, LAMBDA_TRUST, NOW_MS, allow, signed, trust
 
-from leastwise.iam.interface import (
-    DeleteConflict,
-    EntityAlreadyExists,
-    IdentityKind,
-    IdentityRef,
-    InvalidInput,
-    MalformedPolicy,
-    NoSuchEntity,
-    Tag,
-)
+from leastwise.iam.directory import IdentityKind, IdentityRef, Tag
+from leastwise.iam.interface import DeleteConflict, EntityAlreadyExists, InvalidInput, MalformedPolicy, NoSuchEntity
 from leastwise.iam.service import open_identity_service
 from leastwise.kernel import errors
 

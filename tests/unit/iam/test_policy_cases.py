@@ -14,15 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leastwise.iam.interface import (
-    Decision,
-    IdentityKind,
-    MalformedPolicy,
-    PolicyKind,
-    Principal,
-    PrincipalKind,
-    Request,
-)
+from leastwise.iam.directory import IdentityKind
+from leastwise.iam.interface import Decision, MalformedPolicy, PolicyKind, Principal, PrincipalKind, Request
 from leastwise.iam.policy import sizes
 from leastwise.iam.policy.compile import compile_policy
 from leastwise.iam.policy.document import validate_document

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from leastwise.iam.interface import IdentityKind
+from leastwise.iam.directory import IdentityKind
 from leastwise.kernel.errors import LimitExceeded
 
 MANAGED_POLICY: Final = 6_144

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from leastwise.iam.interface import Account, Directory, NoSuchEntity
+from leastwise.iam.directory import Account, Directory
+from leastwise.iam.interface import NoSuchEntity
 from leastwise.iam.last_used import LastUsed
 from leastwise.iam.sealing import Seal
 from leastwise.iam.service.access_keys import ACCESS_KEY_PURPOSE, AccessKeys, NewAccessKey

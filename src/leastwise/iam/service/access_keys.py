@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from leastwise.iam import refusals
-from leastwise.iam.interface import AccessKey, Directory
+from leastwise.iam.directory import AccessKey, Directory
 from leastwise.iam.last_used import LastUsed
 from leastwise.iam.refusals import Quota
 from leastwise.iam.sealing import NONCE_BYTES, Seal

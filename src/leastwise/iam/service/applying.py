@@ -6,15 +6,8 @@ import json
 import logging
 from typing import Final
 
-from leastwise.iam.interface import (
-    Directory,
-    IdentityKind,
-    IdentityRef,
-    MalformedPolicy,
-    PolicyKind,
-    Principal,
-    PrincipalKind,
-)
+from leastwise.iam.directory import Directory, IdentityKind, IdentityRef
+from leastwise.iam.interface import MalformedPolicy, PolicyKind, Principal, PrincipalKind
 from leastwise.iam.policy.compile import CompiledPolicy, compile_policy
 from leastwise.iam.policy.evaluate import Layers
 

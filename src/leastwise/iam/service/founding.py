@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from leastwise.iam import seed
-from leastwise.iam.interface import Account, Directory, IdentityKind, IdentityRef
+from leastwise.iam.directory import Account, Directory, IdentityKind, IdentityRef
 from leastwise.iam.service.access_keys import AccessKeys
 from leastwise.iam.service.grants import Grants
 from leastwise.iam.service.users import Users

@@ -10,22 +10,19 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from leastwise.iam import names, sessions
+from leastwise.iam.directory import AccessKey, Directory, Role, User
 from leastwise.iam.interface import (
-    AccessKey,
     BadProof,
     ContextValue,
     Decision,
-    Directory,
     ExpiredSession,
     IncompleteSignature,
     MissingProof,
     Principal,
     PrincipalKind,
     Request,
-    Role,
     SignatureMismatch,
     UnknownKey,
-    User,
 )
 from leastwise.iam.last_used import LastUsed, Use
 from leastwise.iam.policy.context import build_context

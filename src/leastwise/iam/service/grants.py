@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from leastwise.iam import documents, names, refusals
-from leastwise.iam.interface import Directory, IdentityKind, IdentityRef, InlinePolicy, ManagedPolicy
+from leastwise.iam.directory import Directory, IdentityKind, IdentityRef, InlinePolicy, ManagedPolicy
 from leastwise.iam.policy.sizes import check_inline_policies
 
 

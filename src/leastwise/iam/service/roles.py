@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from leastwise.iam import documents, names, refusals
-from leastwise.iam.interface import Directory, IdentityKind, IdentityRef, Role, Tag
+from leastwise.iam.directory import Directory, IdentityKind, IdentityRef, Role, Tag
 from leastwise.iam.policy.sizes import check_trust_policy
 from leastwise.iam.refusals import Quota
 from leastwise.iam.service.grants import Grants

@@ -8,17 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from leastwise.iam import documents, names, refusals, sessions
-from leastwise.iam.interface import (
-    ContextValue,
-    Credentials,
-    Directory,
-    Gate,
-    Principal,
-    PrincipalKind,
-    Request,
-    Role,
-    Tag,
-)
+from leastwise.iam.directory import Directory, Role, Tag
+from leastwise.iam.interface import ContextValue, Credentials, Gate, Principal, PrincipalKind, Request
 from leastwise.iam.refusals import Quota
 from leastwise.iam.sealing import NONCE_BYTES, Seal
 from leastwise.iam.service.access_keys import new_access_key_id, new_secret

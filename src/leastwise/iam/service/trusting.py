@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from leastwise.iam import names, refusals, trust
-from leastwise.iam.interface import Directory, IdentityKind
+from leastwise.iam.directory import Directory, IdentityKind
 
 _SERVICE: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com")
 

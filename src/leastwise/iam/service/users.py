@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from leastwise.iam import names, refusals
-from leastwise.iam.interface import Directory, IdentityKind, IdentityRef, Tag, User
+from leastwise.iam.directory import Directory, IdentityKind, IdentityRef, Tag, User
 from leastwise.iam.refusals import Quota
 from leastwise.iam.service.grants import Grants
 from leastwise.iam.service.trusting import Trusting
