@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from leastwise.iam.password_store import PasswordStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,23 @@ class User:
     created_at_ms: int
     tags: Mapping[str, str] = field(default_factory=dict)
     boundary_arn: str | None = None
+    password_last_used_at_ms: int | None = None
+    """When the user last signed in with a password; None if never. Written by `note_password_use` only."""
+    revision: int = field(default=0, compare=False)
+    """Of what was read; see `Directory`. The same for every noun that has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """An IAM group: users that share policies. A group is no principal."""
+
+    account_id: str
+    name: str
+    path: str
+    group_id: str
+    arn: str
+    created_at_ms: int
+    revision: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +78,10 @@ class Role:
     max_session_s: int = 3600
     tags: Mapping[str, str] = field(default_factory=dict)
     boundary_arn: str | None = None
+    last_used_at_ms: int | None = None
+    """When one of its sessions signed a call; None when none did."""
+    last_used_region: str | None = None
+    revision: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +109,7 @@ class ManagedPolicy:
     tags: Mapping[str, str] = field(default_factory=dict)
     last_version: int = 1
     """The highest number a version ever had: numbers are not used again after a version is deleted."""
+    revision: int = field(default=0, compare=False)
 
     @property
     def default_version(self) -> PolicyVersion:
@@ -116,6 +140,15 @@ class InlinePolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnedPolicies:
+    """All policies of one user, role or group, each kind sorted by name."""
+
+    owner: IdentityRef
+    inline: tuple[InlinePolicy, ...]
+    attached: tuple[ManagedPolicy, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One account of the installation."""
 
@@ -123,10 +156,54 @@ class Account:
     created_at_ms: int
 
 
-class Directory(Protocol):
-    """Where accounts, users, roles, keys and policies are kept. Every write joins the caller's transaction.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """Sessions of one role or user, and those made from them, that began at this instant or before have ended.
+
+    Args:
+        account_id: of the role or user.
+        kind: role or user.
+        unique_id: `AROA...` or `AIDA...`: a role made anew under an old name is another role.
+        not_before_ms: epoch ms.
+    """
+
+    account_id: str
+    kind: IdentityKind
+    unique_id: str
+    not_before_ms: int
+
+
+class Revocations(Protocol):
+    """Where it is kept which sessions were ended, and how often identities were changed."""
+
+    async def revoke_sessions(self, revocation: Revocation) -> int:
+        """INVARIANT: the instant never moves back, or ended sessions would live again. The one that holds, epoch ms."""
+        ...
+
+    async def revoked_until(self, unique_ids: Collection[str]) -> Mapping[str, int]:
+        """By unique id the instant, epoch ms; identities that were never revoked are left out."""
+        ...
+
+    async def revocations(self, account_id: str) -> tuple[Revocation, ...]:
+        """Of one account, newest first."""
+        ...
+
+    async def directory_revision(self) -> int:
+        """Grows with every committed change of identities, whichever process made it."""
+        ...
+
+    async def bump_directory_revision(self) -> int:
+        """Announces a change in the same transaction. The new revision."""
+        ...
+
+
+class Directory(Revocations, PasswordStore, Protocol):
+    """Where accounts, users, groups, roles, keys and policies are kept. Every write joins the caller's transaction.
 
     Lists come back sorted by name. A missing thing is None; uniqueness violations raise `errors.AlreadyExists`.
+
+    INVARIANT: no lost update. What is read carries a revision; `replace_...` of a noun that has one writes only over
+    that revision and raises `ConcurrentModification` when it was changed or removed since. The written one has the next.
     """
 
     async def add_account(self, account: Account) -> None: ...
@@ -141,14 +218,43 @@ class Directory(Protocol):
     async def add_access_key(self, key: AccessKey) -> None: ...
     async def access_key(self, access_key_id: str) -> AccessKey | None: ...
     async def access_keys(self, account_id: str, user_name: str | None) -> tuple[AccessKey, ...]: ...
-    async def replace_access_key(self, key: AccessKey) -> None: ...
+    async def set_access_key_active(self, access_key_id: str, *, active: bool) -> None: ...
+    async def note_access_key_use(self, access_key_id: str, *, at_ms: int, service: str, region: str) -> None: ...
     async def remove_access_key(self, access_key_id: str) -> None: ...
 
     async def add_role(self, role: Role) -> None: ...
     async def role(self, account_id: str, name: str) -> Role | None: ...
     async def roles(self, account_id: str, path_prefix: str) -> tuple[Role, ...]: ...
-    async def replace_role(self, role: Role) -> None: ...
+    async def roles_mentioning(self, texts: Sequence[str]) -> tuple[Role, ...]:
+        """Roles of every account whose trust policy may contain one of these texts, in no order.
+
+        Also every role whose trust policy contains a backslash: what is escaped may mean any of them. The caller reads
+        the policies; this only spares reading those that cannot matter.
+        """
+        ...
+
+    async def replace_role(self, role: Role) -> None:
+        """All but its last use."""
+        ...
+
+    async def note_role_use(self, role_id: str, *, at_ms: int, region: str) -> None: ...
     async def remove_role(self, account_id: str, name: str) -> None: ...
+
+    async def add_group(self, group: Group) -> None: ...
+    async def group(self, account_id: str, name: str) -> Group | None: ...
+    async def groups(self, account_id: str, path_prefix: str) -> tuple[Group, ...]: ...
+    async def replace_group(self, name: str, group: Group) -> None:
+        """Writes the new state of the group called `name`; members and policies come along."""
+        ...
+
+    async def remove_group(self, account_id: str, name: str) -> None: ...
+    async def add_group_member(self, account_id: str, group_name: str, user_name: str) -> None:
+        """Idempotent. Group and user must exist."""
+        ...
+
+    async def remove_group_member(self, account_id: str, group_name: str, user_name: str) -> None: ...
+    async def group_members(self, account_id: str, group_name: str) -> tuple[User, ...]: ...
+    async def groups_of_user(self, account_id: str, user_name: str) -> tuple[Group, ...]: ...
 
     async def put_inline_policy(self, owner: IdentityRef, policy: InlinePolicy) -> None: ...
     async def inline_policies(self, owner: IdentityRef) -> tuple[InlinePolicy, ...]: ...
@@ -163,4 +269,8 @@ class Directory(Protocol):
     async def attach_policy(self, owner: IdentityRef, policy_arn: str) -> None: ...
     async def attached_policies(self, owner: IdentityRef) -> tuple[ManagedPolicy, ...]: ...
     async def detach_policy(self, owner: IdentityRef, policy_arn: str) -> None: ...
+    async def policies_of(self, owners: Sequence[IdentityRef]) -> tuple[OwnedPolicies, ...]:
+        """The policies of each owner, in the order given. In few questions: decisions wait for the answer."""
+        ...
+
     async def attached_entities(self, policy_arn: str) -> tuple[IdentityRef, ...]: ...

@@ -6,12 +6,17 @@ import json
 from typing import Any
 
 from leastwise.iam.interface import PolicyKind
-from leastwise.iam.policy.document import validate_document
+from leastwise.iam.policy.document import check_current_version, validate_document
 
 
-def check_identity(text: str) -> None:
-    """A document for an inline or managed policy. Raises: MalformedPolicy."""
+def check_inline(text: str) -> None:
+    """A document for an inline policy, of any version of the language. Raises: MalformedPolicy."""
     validate_document(text, kind=PolicyKind.IDENTITY)
+
+
+def check_managed(text: str) -> None:
+    """A document for a managed policy, of the present version of the language. Raises: MalformedPolicy."""
+    check_current_version(validate_document(text, kind=PolicyKind.IDENTITY))
 
 
 def check_session(text: str) -> None:

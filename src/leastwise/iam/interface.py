@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from leastwise.kernel import errors
 from leastwise.kernel.call import Proof, Source
@@ -14,13 +14,35 @@ ContextValue = str | Sequence[str]
 """A condition key's value as text: one string, or several for a multi-valued key."""
 
 
+SEALED_DENIAL: Final = "sealedDenial"
+"""Under which name the sealed reasons of a denial stand in its error's `detail`."""
+
+
 class PrincipalKind(StrEnum):
     """Who can call. The words are those of CloudTrail's `userIdentity.type`."""
 
     ROOT = "Root"
     USER = "IAMUser"
     ROLE_SESSION = "AssumedRole"
+    FEDERATED_USER = "FederatedUser"
     SERVICE = "AWSService"
+    ANONYMOUS = "Anonymous"
+    """Nobody in particular. No gate makes one; decisions about what is public are made for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """Who made a federated user's session: the IAM user, or the account's root user (empty name).
+
+    Args:
+        arn: as it is now.
+        unique_id: `AIDA...`, or the account id for root.
+        name: user name, empty for root.
+    """
+
+    arn: str
+    unique_id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +53,12 @@ class Principal:
         kind: see `PrincipalKind`.
         account_id: the account the caller belongs to.
         arn: what policies call `aws:PrincipalArn` for users and root; for a role session the *session* ARN
-            (`arn:aws:sts::ACC:assumed-role/ROLE/SESSION`).
+            (`arn:aws:sts::ACC:assumed-role/ROLE/SESSION`), for a federated user its own
+            (`arn:aws:sts::ACC:federated-user/NAME`).
         role_arn: ARN of the role behind a session, None otherwise. (`aws:PrincipalArn` of a session is this.)
-        unique_id: `AIDA...`, `AROA...:session`, or the account id for root (`aws:userid`).
-        name: user name, role name, or service name; empty for root.
+        unique_id: `AIDA...`, `AROA...:session`, `ACC:NAME` of a federated user, or the account id for root
+            (`aws:userid`).
+        name: user name, role name, federated user's name, or service name; empty for root.
         session_name: of a role session.
         tags: principal tags, by key as written.
         access_key_id: the key that proved it; empty for services.
@@ -43,6 +67,15 @@ class Principal:
         mfa_authenticated_at_ms: when a second factor was proved for this session, None if never.
         source_identity: as set with AssumeRole.
         transitive_tag_keys: session tags that the next session of a chain inherits.
+        federated_by: who made a federated user's session, None otherwise.
+        authentication_method: how whoever began the chain of sessions proved it (`key`, later `password`, `saml`,
+            `oidc`, `ldap`); None for what no person began (`leastwise:AuthenticationMethod`).
+        mfa_method: kind of the second factor (`totp`, `webauthn`), None if there was none (`leastwise:MfaMethod`).
+        source_function_arn: the function whose execution environment holds the keys (`lambda:SourceFunctionArn`).
+        source_arn: of a service's call: on behalf of what it is made (`aws:SourceArn`).
+        called_via: services that passed the principal's call on, first to last (`aws:CalledVia`).
+        made_from: unique id of every role or user earlier in the chain of sessions, and when its session began, epoch
+            ms. Revoking one of them ends this session too.
     """
 
     kind: PrincipalKind
@@ -59,6 +92,13 @@ class Principal:
     mfa_authenticated_at_ms: int | None = None
     source_identity: str | None = None
     transitive_tag_keys: tuple[str, ...] = ()
+    federated_by: Issuer | None = None
+    authentication_method: str | None = None
+    mfa_method: str | None = None
+    source_function_arn: str | None = None
+    source_arn: str | None = None
+    called_via: tuple[str, ...] = ()
+    made_from: Mapping[str, int] = field(default_factory=dict)
 
 
 class PolicyKind(StrEnum):
@@ -168,6 +208,10 @@ class Gate(Protocol):
         """AWS's sentence for a decision that refuses."""
         ...
 
+    def sealed_denial(self, request: Request, decision: Decision, *, resource_policy: str | None) -> str | None:
+        """The reasons of a decision that refuses, sealed for `sts:DecodeAuthorizationMessage`; None if too long."""
+        ...
+
 
 class SessionIssuer(Protocol):
     """Gives the platform short-lived credentials of an execution role."""
@@ -238,6 +282,16 @@ class DeleteConflict(errors.Conflict):
     """IAM's DeleteConflict: something still hangs on it."""
 
 
+class ConcurrentModification(errors.Conflict):
+    """IAM's ConcurrentModification: somebody else changed it between reading and writing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request was rejected because multiple requests to change this object were submitted simultaneously. "
+            "Wait a few minutes and submit your request again."
+        )
+
+
 class MalformedPolicy(errors.Invalid):
     """IAM's MalformedPolicyDocument, with the place."""
 
@@ -248,6 +302,22 @@ class PolicyNotAttachable(errors.Invalid):
 
 class InvalidInput(errors.Invalid):
     """IAM's InvalidInput."""
+
+
+class PasswordPolicyViolation(errors.Invalid):
+    """IAM's PasswordPolicyViolation."""
+
+
+class InvalidUserType(errors.Invalid):
+    """IAM's InvalidUserType."""
+
+
+class EntityTemporarilyUnmodifiable(errors.Conflict):
+    """IAM's EntityTemporarilyUnmodifiable: somebody else is changing it; the same call may succeed later."""
+
+
+class InvalidAuthorizationMessage(errors.Invalid):
+    """STS's InvalidAuthorizationMessageException: what DecodeAuthorizationMessage was given is no message of ours."""
 
 
 class PackedPolicyTooLarge(errors.TooLarge):

@@ -1,4 +1,4 @@
-"""When access keys were last used, kept in memory until it is written back."""
+"""When access keys and roles were last used, kept in memory until it is written back."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Use:
 
 
 class LastUsed:
-    """The newest use of each key since the last drain. One dict write per call: the hot path pays nothing more."""
+    """The newest use of each key, or of each role by its unique id, since the last drain. One dict write per call: the hot path pays nothing more."""
 
     __slots__ = ("_uses",)
 
     def __init__(self) -> None:
         self._uses: dict[str, Use] = {}
 
-    def note(self, access_key_id: str, use: Use) -> None:
-        self._uses[access_key_id] = use
+    def note(self, identifier: str, use: Use) -> None:
+        self._uses[identifier] = use
 
-    def of(self, access_key_id: str) -> Use | None:
+    def of(self, identifier: str) -> Use | None:
         """A use that is not written back yet."""
-        return self._uses.get(access_key_id)
+        return self._uses.get(identifier)
 
     def drain(self) -> dict[str, Use]:
         """Everything noted since the last drain; the caller writes it down or puts it back."""

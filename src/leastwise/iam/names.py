@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from leastwise.iam import refusals
-from leastwise.iam.directory import IdentityKind, Tag
+from leastwise.iam.directory import IdentityKind, IdentityRef, Tag
 from leastwise.kernel import errors
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_+=,.@-]+")
@@ -19,11 +19,15 @@ _POLICY_PATH: Final = re.compile(r"(/[A-Za-z0-9.,+@=_-]+)*/")
 _TAG: Final = re.compile(r"[\w .:/=+\-@]*")
 
 MAX_IDENTITY_NAME: Final = 64
+MAX_GROUP_NAME: Final = 128
 MAX_POLICY_NAME: Final = 128
 MAX_PATH: Final = 512
 MAX_TAGS: Final = 50
 MAX_TAG_KEY: Final = 128
 MAX_TAG_VALUE: Final = 256
+
+SERVICE_PATH: Final = "/aws-service-role/"
+"""The path of service-linked roles."""
 
 BUILT_IN: Final = "aws"
 """The account of built-in managed policies, in ARNs and in `ManagedPolicy.account_id`."""
@@ -53,6 +57,11 @@ def check_name(field: str, name: str, *, longest: int) -> str:
     return name
 
 
+def region_of(arn: str) -> str:
+    """The region an ARN names, empty when it names none."""
+    return (arn.split(":", 4) + [""] * 4)[3]
+
+
 def check_identity_path(path: str) -> str:
     """The path of a user or role, if it may stand in an ARN. Raises: errors.Invalid."""
     return _check_path(path, _IDENTITY_PATH)
@@ -75,7 +84,7 @@ def root_arn(account_id: str) -> str:
 
 
 def identity_arn(account_id: str, kind: IdentityKind, path: str, name: str) -> str:
-    """`arn:aws:iam::ACC:user/path/name`, or the same with `role`."""
+    """`arn:aws:iam::ACC:user/path/name`, or the same with `role` or `group`."""
     return f"arn:aws:iam::{account_id}:{kind.value}{path}{name}"
 
 
@@ -88,11 +97,38 @@ def session_arn(account_id: str, role_name: str, session_name: str) -> str:
     return f"arn:aws:sts::{account_id}:assumed-role/{role_name}/{session_name}"
 
 
+def federated_user_arn(account_id: str, name: str) -> str:
+    return f"arn:aws:sts::{account_id}:federated-user/{name}"
+
+
+def account_of_federated_user(arn: str) -> str | None:
+    """The account in a federated user's ARN, None when it is not one."""
+    match arn.split(":", 5):
+        case ["arn", "aws", "sts", "", account_id, resource] if resource.startswith("federated-user/"):
+            return account_id if _NAME.fullmatch(resource.partition("/")[2]) else None
+    return None
+
+
+def federated_user_id(account_id: str, name: str) -> str:
+    """`aws:userid` of a federated user. Source: IAM User Guide, "Variables and tags", principal key values."""
+    return f"{account_id}:{name}"
+
+
 def role_in_arn(arn: str) -> tuple[str, str] | None:
     """(account id, role name) of a role's ARN, None when it is not one."""
     match arn.split(":", 5):
         case ["arn", "aws", "iam", "", account_id, resource] if resource.startswith("role/"):
             return account_id, resource.rsplit("/", 1)[1]
+    return None
+
+
+def identity_in_arn(arn: str) -> IdentityRef | None:
+    """Whom the ARN of a user, role or group names, None when it is not one. The path is not looked at."""
+    match arn.split(":", 5):
+        case ["arn", "aws", "iam", "", account_id, resource]:
+            kind, _, rest = resource.partition("/")
+            if kind in set(IdentityKind) and rest:
+                return IdentityRef(account_id=account_id, kind=IdentityKind(kind), name=rest.rsplit("/", 1)[-1])
     return None
 
 

@@ -12,11 +12,15 @@ from leastwise.iam.directory import IdentityKind
 from leastwise.iam.interface import (
     DeleteConflict,
     EntityAlreadyExists,
+    EntityTemporarilyUnmodifiable,
+    InvalidAuthorizationMessage,
     InvalidInput,
+    InvalidUserType,
     MalformedPolicy,
     NoSuchEntity,
     PackedPolicyTooLarge,
 )
+from leastwise.iam.policy.malformed import quoted
 from leastwise.kernel import errors
 
 
@@ -25,10 +29,13 @@ class Quota(Enum):
 
     ACCESS_KEYS = ("AccessKeysPerUser", 2)
     USERS = ("UsersPerAccount", 5000)
+    GROUPS = ("GroupsPerAccount", 300)
+    GROUPS_OF_USER = ("GroupsPerUser", 10)
     ROLES = ("RolesPerAccount", 1000)
     POLICIES = ("PoliciesPerAccount", 1500)
     USER_ATTACHMENTS = ("PoliciesPerUser", 10)
     ROLE_ATTACHMENTS = ("PoliciesPerRole", 10)
+    GROUP_ATTACHMENTS = ("PoliciesPerGroup", 10)
     SESSION_POLICIES = ("PolicyArns", 10)
 
     @property
@@ -37,17 +44,23 @@ class Quota(Enum):
 
 
 POLICY_VERSIONS: Final = 5
-ATTACHMENTS: Final = {IdentityKind.USER: Quota.USER_ATTACHMENTS, IdentityKind.ROLE: Quota.ROLE_ATTACHMENTS}
-
-_TITLE: Final = {IdentityKind.USER: "User", IdentityKind.ROLE: "Role"}
+ATTACHMENTS: Final = {
+    IdentityKind.USER: Quota.USER_ATTACHMENTS,
+    IdentityKind.ROLE: Quota.ROLE_ATTACHMENTS,
+    IdentityKind.GROUP: Quota.GROUP_ATTACHMENTS,
+}
 
 
 def no_identity(kind: IdentityKind, name: str) -> NoSuchEntity:
     return NoSuchEntity(f"The {kind.value} with name {name} cannot be found.")
 
 
+def no_source(arn: str) -> NoSuchEntity:
+    return NoSuchEntity(f"The entity with ARN {arn} cannot be found.")
+
+
 def identity_exists(kind: IdentityKind, name: str) -> EntityAlreadyExists:
-    return EntityAlreadyExists(f"{_TITLE[kind]} with name {name} already exists.")
+    return EntityAlreadyExists(f"{kind.value.capitalize()} with name {name} already exists.")
 
 
 def no_inline_policy(kind: IdentityKind, name: str) -> NoSuchEntity:
@@ -68,6 +81,10 @@ def policy_not_attachable(arn: str) -> NoSuchEntity:
 
 def no_policy_version(arn: str, version_id: str) -> NoSuchEntity:
     return NoSuchEntity(f"Policy {arn} version {version_id} does not exist or is not attachable.")
+
+
+def boundary_not_attachable(arn: str) -> NoSuchEntity:
+    return NoSuchEntity(f"Scope ARN: {arn} does not exist or is not attachable.")
 
 
 def no_boundary(kind: IdentityKind, name: str) -> NoSuchEntity:
@@ -92,6 +109,53 @@ def too_many_versions() -> errors.LimitExceeded:
 
 def access_keys_left() -> DeleteConflict:
     return DeleteConflict("Cannot delete entity, must delete access keys first.")
+
+
+def users_left_in_group() -> DeleteConflict:
+    """Said of a group with users in it and of a user that is in a group: the same sentence."""
+    return DeleteConflict("Cannot delete entity, must remove users from group first.")
+
+
+def path_of_services() -> InvalidInput:
+    return InvalidInput("The path /aws-service-role/ is reserved for service-linked roles.")
+
+
+def login_profile_left() -> DeleteConflict:
+    return DeleteConflict("Cannot delete entity, must delete login profile first.")
+
+
+def no_login_profile(user_name: str) -> NoSuchEntity:
+    return NoSuchEntity(f"Login Profile for User {user_name} cannot be found.")
+
+
+def login_profile_exists(user_name: str) -> EntityAlreadyExists:
+    return EntityAlreadyExists(f"Login Profile for user {user_name} already exists.")
+
+
+def login_profile_changing(user_name: str) -> EntityTemporarilyUnmodifiable:
+    return EntityTemporarilyUnmodifiable(
+        f"Login Profile for User {user_name} cannot be modified while login profile is being changed."
+    )
+
+
+def wrong_old_password() -> errors.Denied:
+    return errors.Denied("The old password was incorrect.")
+
+
+def no_user_to_change_password() -> InvalidUserType:
+    return InvalidUserType("Only IAM Users can change their own password")
+
+
+def no_password_policy(account_id: str) -> NoSuchEntity:
+    return NoSuchEntity(f"The Password Policy with domain name {account_id} cannot be found.")
+
+
+def alias_exists(alias: str) -> EntityAlreadyExists:
+    return EntityAlreadyExists(f"The account alias {alias} already exists.")
+
+
+def no_alias(alias: str) -> NoSuchEntity:
+    return NoSuchEntity(f"The account alias {alias} does not exist.")
 
 
 def inline_policies_left() -> DeleteConflict:
@@ -121,8 +185,8 @@ def built_in_policy(arn: str) -> errors.Denied:
     return errors.Denied(f"Policy {arn} is provided by the platform and cannot be changed.")
 
 
-def unknown_principal(kind: str, value: str) -> MalformedPolicy:
-    return MalformedPolicy(f'Invalid principal in policy: "{kind}":"{value}"')
+def unknown_principal(place: str, kind: str, value: str) -> MalformedPolicy:
+    return MalformedPolicy(f'Invalid principal in policy: "{kind}":"{quoted(value)}" ({place})')
 
 
 def duplicate_tags() -> InvalidInput:
@@ -153,12 +217,24 @@ def no_session_by_session() -> errors.Denied:
     return errors.Denied("Cannot call GetSessionToken with session credentials")
 
 
+def no_federation_by_session() -> errors.Denied:
+    return errors.Denied("Cannot call GetFederationToken with session credentials")
+
+
 def no_role_for_root() -> errors.Denied:
     return errors.Denied("Roles may not be assumed by root accounts.")
 
 
 def source_identity_fixed() -> errors.Denied:
     return errors.Denied("The source identity of the calling session cannot be changed.")
+
+
+def bad_authorization_message() -> InvalidAuthorizationMessage:
+    return InvalidAuthorizationMessage("Message is not valid")
+
+
+def revoked_in_future() -> errors.Invalid:
+    return errors.Invalid("Sessions can be revoked up to now, not up to an instant that is still to come.")
 
 
 def unknown_session_policy(arn: str) -> MalformedPolicy:

@@ -1,124 +1,37 @@
-"""The managed policies that every installation has. They cannot be changed, only attached.
-
-The names are those people already have in their templates; what they allow is what this platform serves.
-"""
+"""The managed policies that every installation has, made of the library. They cannot be changed, only attached."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 from leastwise.iam import names
 from leastwise.iam.directory import ManagedPolicy, PolicyVersion
+from leastwise.iam.library import ReadyPolicy
+from leastwise.iam.library_known import KNOWN
+from leastwise.iam.library_own import OWN
+from leastwise.iam.refusals import POLICY_VERSIONS
 
 ADMINISTRATOR_ACCESS: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
-def _allow(*actions: str, condition: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    statement: dict[str, Any] = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
-    if condition is not None:
-        statement["Condition"] = condition
-    return statement
-
-
-_TO_LAMBDA: Final = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
-_READ_IAM: Final = ("iam:Get*", "iam:List*", "iam:Generate*", "iam:Simulate*")
-_READ_LAMBDA: Final = ("lambda:Get*", "lambda:List*")
-_READ_LOGS: Final = ("logs:Describe*", "logs:Get*", "logs:List*", "logs:FilterLogEvents", "logs:StartQuery")
-
-_POLICIES: Final[tuple[tuple[str, str, str, tuple[dict[str, Any], ...]], ...]] = (
-    ("/", "AdministratorAccess", "Everything, on everything.", (_allow("*"),)),
-    (
-        "/",
-        "ReadOnlyAccess",
-        "Reads the configuration of every service; changes nothing, invokes nothing, reads no secret.",
-        (
-            _allow(
-                *_READ_LAMBDA,
-                *_READ_IAM,
-                *_READ_LOGS,
-                "sts:GetAccessKeyInfo",
-                "sts:GetCallerIdentity",
-                "cloudtrail:Describe*",
-                "cloudtrail:Get*",
-                "cloudtrail:List*",
-                "cloudtrail:LookupEvents",
-                "access-analyzer:Get*",
-                "access-analyzer:List*",
-                "access-analyzer:ValidatePolicy",
-                "events:Describe*",
-                "events:List*",
-                "scheduler:Get*",
-                "scheduler:List*",
-                "secretsmanager:DescribeSecret",
-                "secretsmanager:GetResourcePolicy",
-                "secretsmanager:ListSecrets",
-                "secretsmanager:ListSecretVersionIds",
-                "ssm:Describe*",
-                "kms:Describe*",
-                "kms:GetKeyPolicy",
-                "kms:GetKeyRotationStatus",
-                "kms:List*",
-                "tag:Get*",
-            ),
-        ),
-    ),
-    (
-        "/service-role/",
-        "AWSLambdaBasicExecutionRole",
-        "Lets a function write its own logs.",
-        (_allow("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),),
-    ),
-    ("/service-role/", "AWSLambdaRole", "Invokes functions.", (_allow("lambda:InvokeFunction"),)),
-    (
-        "/",
-        "AWSLambda_FullAccess",
-        "Everything with functions, the roles they run as, and their logs.",
-        (
-            _allow("lambda:*"),
-            _allow("iam:GetPolicy", "iam:GetPolicyVersion", "iam:GetRole", "iam:GetRolePolicy"),
-            _allow("iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:ListRoles"),
-            _allow("iam:PassRole", condition=_TO_LAMBDA),
-            _allow("logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"),
-        ),
-    ),
-    (
-        "/",
-        "AWSLambda_ReadOnlyAccess",
-        "Reads functions, the roles they run as, and their logs.",
-        (
-            _allow(*_READ_LAMBDA),
-            _allow("iam:GetPolicy", "iam:GetPolicyVersion", "iam:GetRole", "iam:GetRolePolicy"),
-            _allow("iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:ListRoles"),
-            _allow("logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"),
-        ),
-    ),
-    ("/", "IAMFullAccess", "Everything with identities and policies.", (_allow("iam:*"),)),
-    ("/", "IAMReadOnlyAccess", "Reads identities and policies.", (_allow(*_READ_IAM),)),
-)
-
-
 def built_in_policies(*, now_ms: int) -> tuple[ManagedPolicy, ...]:
-    """All of them at version v1, as they are when an installation is founded."""
-    return tuple(
-        _policy(path, name, description, statements, now_ms=now_ms) for path, name, description, statements in _POLICIES
-    )
+    """All of the library at version v1, as it is when an installation is founded."""
+    return tuple(_policy(ready, now_ms=now_ms) for ready in (*KNOWN, *OWN))
 
 
-def _policy(
-    path: str, name: str, description: str, statements: tuple[dict[str, Any], ...], *, now_ms: int
-) -> ManagedPolicy:
-    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":"))
+def _policy(ready: ReadyPolicy, *, now_ms: int) -> ManagedPolicy:
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(ready.statements)}, separators=(",", ":"))
     return ManagedPolicy(
         account_id=names.BUILT_IN,
-        name=name,
-        path=path,
-        policy_id=_stable_id(name),
-        arn=names.policy_arn(names.BUILT_IN, path, name),
-        description=description,
+        name=ready.name,
+        path=ready.path,
+        policy_id=_stable_id(ready.name),
+        arn=names.policy_arn(names.BUILT_IN, ready.path, ready.name),
+        description=ready.description,
         created_at_ms=now_ms,
         updated_at_ms=now_ms,
         versions=(PolicyVersion(version_id="v1", document=document, is_default=True, created_at_ms=now_ms),),
@@ -131,28 +44,23 @@ def _stable_id(name: str) -> str:
 
 
 def renewed(kept: ManagedPolicy, shipped: ManagedPolicy, *, now_ms: int) -> ManagedPolicy | None:
-    """The policy with a new default version when a release ships another document; None when nothing changed."""
+    """The policy as this release ships it; None when nothing changed.
+
+    Another document becomes the new default version. The newest versions before it stay readable.
+    """
     if kept.default_version.document == shipped.default_version.document:
-        return None
+        if kept.description == shipped.description:
+            return None
+        return replace(kept, description=shipped.description, updated_at_ms=now_ms)
     number = kept.last_version + 1
     newest = PolicyVersion(
         version_id=f"v{number}", document=shipped.default_version.document, is_default=True, created_at_ms=now_ms
     )
-    older = PolicyVersion(
-        version_id=kept.default_version.version_id,
-        document=kept.default_version.document,
-        is_default=False,
-        created_at_ms=kept.default_version.created_at_ms,
-    )
-    return ManagedPolicy(
-        account_id=kept.account_id,
-        name=kept.name,
-        path=kept.path,
-        policy_id=kept.policy_id,
-        arn=kept.arn,
+    older = [replace(version, is_default=False) for version in kept.versions[: POLICY_VERSIONS - 1]]
+    return replace(
+        kept,
         description=shipped.description,
-        created_at_ms=kept.created_at_ms,
         updated_at_ms=now_ms,
-        versions=(newest, older),
+        versions=(newest, *older),
         last_version=number,
     )

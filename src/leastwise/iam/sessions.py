@@ -1,7 +1,8 @@
 """Sessions: what a token carries, how long one may live, and whom it makes.
 
 A token is self-contained and sealed: it is verified without asking the database.
-Source: STS API Reference, AssumeRole and GetSessionToken; IAM User Guide, "Role chaining" and "Pass session tags".
+Source: STS API Reference, AssumeRole, GetFederationToken and GetSessionToken; IAM User Guide, "Role chaining" and
+"Pass session tags".
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 import msgspec
 
 from leastwise.iam import names, refusals
-from leastwise.iam.interface import Principal, PrincipalKind
+from leastwise.iam.interface import Issuer, Principal, PrincipalKind
 from leastwise.iam.sealing import Seal, SealBrokenError
 from leastwise.kernel import errors
 
@@ -22,6 +23,7 @@ TOKEN_PURPOSE: Final = "session tokens"  # noqa: S105 - the name of a key's purp
 MAX_POLICY_CHARACTERS: Final = 2048
 MAX_SESSION_TAGS: Final = 50
 CHAINED_SESSION_S: Final = 3600
+LONGEST_CHAIN: Final = 32
 ROOT_SESSION_S: Final = 3600
 
 
@@ -33,17 +35,21 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         secret: its secret access key.
         kind: a value of `PrincipalKind`.
         account_id: account of the identity behind it.
-        name: of the role or user; empty for root.
+        name: of the role or user (of the user behind a federated one); empty for root.
         unique_id: of the role or user itself (`AROA...`), without the session's name; the account id for root.
         issued_at_ms: when it began.
         expires_at_ms: when it ends.
-        session_name: of a role session.
+        session_name: of a role session, or the name of a federated user.
         policies: session policies as JSON texts.
         policy_arns: managed session policies.
         tags: session tags.
         transitive_tag_keys: those of them that the next session of a chain inherits.
         source_identity: as set, or as inherited.
         mfa_at_ms: when a second factor was proved, None if none was.
+        mfa_method: kind of the second factor.
+        authentication_method: how whoever began the chain proved it; None for what no person began.
+        source_function_arn: of a function's own keys.
+        made_from: unique id of every role or user earlier in the chain, and when its session began, epoch ms.
     """
 
     key_id: str
@@ -61,6 +67,10 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     transitive_tag_keys: tuple[str, ...] = ()
     source_identity: str | None = None
     mfa_at_ms: int | None = None
+    mfa_method: str | None = None
+    authentication_method: str | None = None
+    source_function_arn: str | None = None
+    made_from: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"Claims(key_id={self.key_id!r}, unique_id={self.unique_id!r})"
@@ -111,13 +121,22 @@ def principal_of(
         policies: every session policy as JSON text, managed ones included.
     """
     kind = PrincipalKind(claims.kind)
-    session = kind is PrincipalKind.ROLE_SESSION and claims.session_name is not None
+    role_arn = issuer = None
+    session_name = str(claims.session_name)
+    unique_id = claims.unique_id
+    if kind is PrincipalKind.ROLE_SESSION:
+        role_arn, arn = arn, names.session_arn(claims.account_id, name, session_name)
+        unique_id = f"{unique_id}:{session_name}"
+    elif kind is PrincipalKind.FEDERATED_USER:
+        issuer = Issuer(arn=arn, unique_id=unique_id, name=name)
+        arn, name = names.federated_user_arn(claims.account_id, session_name), session_name
+        unique_id = names.federated_user_id(claims.account_id, session_name)
     return Principal(
         kind=kind,
         account_id=claims.account_id,
-        arn=names.session_arn(claims.account_id, name, str(claims.session_name)) if session else arn,
-        role_arn=arn if session else None,
-        unique_id=f"{claims.unique_id}:{claims.session_name}" if session else claims.unique_id,
+        arn=arn,
+        role_arn=role_arn,
+        unique_id=unique_id,
         name=name,
         session_name=claims.session_name,
         tags=names.overlay_tags(identity_tags, claims.tags) if claims.tags else dict(identity_tags),
@@ -127,7 +146,48 @@ def principal_of(
         mfa_authenticated_at_ms=claims.mfa_at_ms,
         source_identity=claims.source_identity,
         transitive_tag_keys=claims.transitive_tag_keys,
+        federated_by=issuer,
+        authentication_method=claims.authentication_method,
+        mfa_method=claims.mfa_method,
+        source_function_arn=claims.source_function_arn,
+        made_from=claims.made_from,
     )
+
+
+def made_from(caller: Principal, *, now_ms: int) -> dict[str, int]:
+    """The chain that a session of the caller's will carry: the caller's own, and the caller itself.
+
+    A role that comes twice keeps its earliest session, so the chain is no longer than there are roles in it. A
+    long-term key is no session: in its place stands the session that is made with it.
+
+    Raises:
+        errors.Invalid: too many different roles in one chain.
+    """
+    if caller.kind is PrincipalKind.SERVICE:
+        return {}
+    behind = caller.unique_id if caller.federated_by is None else caller.federated_by.unique_id
+    began_ms = now_ms if caller.session_issued_at_ms is None else caller.session_issued_at_ms
+    chain = {**caller.made_from}
+    chain.setdefault(behind.partition(":")[0], began_ms)
+    if len(chain) > LONGEST_CHAIN:
+        message = f"A chain of sessions goes through {LONGEST_CHAIN} different roles at most."
+        raise errors.Invalid(message)
+    return chain
+
+
+def is_revoked(claims: Claims, revoked_until: Mapping[str, int]) -> bool:
+    """Whether the session was ended: its own identity's sessions were, or those of one that it was made from.
+
+    Args:
+        claims: of the token.
+        revoked_until: by unique id the instant up to which sessions have ended, epoch ms.
+    """
+    for unique_id, began_at_ms in ((claims.unique_id, claims.issued_at_ms), *claims.made_from.items()):
+        until_ms = revoked_until.get(unique_id)
+        # INVARIANT: what began in the very millisecond of the revocation has ended too.
+        if until_ms is not None and began_at_ms <= until_ms:
+            return True
+    return False
 
 
 def role_session_s(requested_s: int | None, *, role_max_s: int, caller: Principal) -> int:
@@ -148,7 +208,9 @@ def role_session_s(requested_s: int | None, *, role_max_s: int, caller: Principa
 
 
 def user_session_s(requested_s: int | None, *, caller: Principal) -> int:
-    """How long GetSessionToken's session lives: 12 hours when nothing is asked for; an hour at most for root."""
+    """How long the session of GetSessionToken or GetFederationToken lives: 12 hours when nothing is asked for; an hour
+    at most for root.
+    """
     wanted = 12 * 3600 if requested_s is None else requested_s
     return min(wanted, ROOT_SESSION_S) if caller.kind is PrincipalKind.ROOT else wanted
 

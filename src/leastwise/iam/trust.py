@@ -9,25 +9,29 @@ Source: IAM User Guide, "AWS JSON policy elements: Principal".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from leastwise.iam.directory import IdentityKind
+from leastwise.iam.policy.malformed import item_place, statement_place
 
 AWS_PRINCIPAL = "AWS"
 SERVICE_PRINCIPAL = "Service"
 FEDERATED_PRINCIPAL = "Federated"
 
 
-def trusted(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(type, value) of every principal in a checked document, `("AWS", "*")` for a bare star."""
-    for principals in _principals(document):
+def trusted(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """(place, type, value) of every principal in a checked document, type "AWS" and value "*" for a bare star."""
+    statements = document.get("Statement", [])
+    for index, statement in enumerate([statements] if isinstance(statements, Mapping) else statements):
+        place = f"{statement_place(index, statement.get('Sid'))}.Principal"
+        principals = statement.get("Principal", {})
         if isinstance(principals, str):
-            yield AWS_PRINCIPAL, principals
+            yield place, AWS_PRINCIPAL, principals
             continue
         for kind, values in principals.items():
-            for value in [values] if isinstance(values, str) else values:
-                yield kind, value
+            for position, value in enumerate([values] if isinstance(values, str) else values):
+                yield item_place(place, kind, values, position), kind, value
 
 
 def named_identity(value: str) -> tuple[str, IdentityKind | None, str, str] | None:
@@ -53,6 +57,24 @@ def named_identity(value: str) -> tuple[str, IdentityKind | None, str, str] | No
     return None
 
 
+def with_root_arns(text: str) -> str:
+    """The trust policy as it is kept: an account that is named by its digits is named by its root ARN.
+
+    Source: IAM User Guide, "AWS JSON policy elements: Principal", AWS account principals.
+    """
+
+    def spelled(value: str) -> str:
+        named = named_identity(value)
+        return f"arn:aws:iam::{value}:root" if named is not None and named[0] == value else value
+
+    return _with_principals(text, spelled) or text
+
+
+def mentions(kind: IdentityKind, arn: str) -> tuple[str, ...]:
+    """What stands in a trust policy that names the owner of `arn`, unless it is escaped there."""
+    return (arn, _session_prefix(arn)) if kind is IdentityKind.ROLE else (arn,)
+
+
 def after_deletion(text: str, *, kind: IdentityKind, arn: str, unique_id: str) -> str | None:
     """The trust policy once the owner of `arn` is deleted; None when it did not name it."""
     return _rewritten(text, kind=kind, arn=arn, becomes=unique_id)
@@ -64,26 +86,24 @@ def after_renaming(text: str, *, kind: IdentityKind, arn: str, new_arn: str) -> 
 
 
 def _rewritten(text: str, *, kind: IdentityKind, arn: str, becomes: str) -> str | None:
-    document = json.loads(text)
     session_prefix = _session_prefix(arn) if kind is IdentityKind.ROLE else None
-    changed = False
 
     def renamed(value: str) -> str:
-        nonlocal changed
-        if value == arn:
-            changed = True
-            return becomes
-        if session_prefix is not None and value.startswith(session_prefix):
-            changed = True
-            return becomes
-        return value
+        return becomes if value == arn or (session_prefix is not None and value.startswith(session_prefix)) else value
 
+    return _with_principals(text, renamed)
+
+
+def _with_principals(text: str, renamed: Callable[[str], str]) -> str | None:
+    """The policy with its `AWS` principals called anew; None when that changes nothing."""
+    document = json.loads(text)
+    changed = False
     for principals in _principals(document):
         if not isinstance(principals, str) and AWS_PRINCIPAL in principals:
             values = principals[AWS_PRINCIPAL]
-            principals[AWS_PRINCIPAL] = (
-                renamed(values) if isinstance(values, str) else [renamed(value) for value in values]
-            )
+            anew = renamed(values) if isinstance(values, str) else [renamed(value) for value in values]
+            changed = changed or anew != values
+            principals[AWS_PRINCIPAL] = anew
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")) if changed else None
 
 

@@ -1,17 +1,21 @@
 """What comes in through a door, and what goes back out.
 
 A door carries a proof of who is calling; it never judges one.
+
+What is made for every call (here and in the other interfaces) is a frozen msgspec struct, which is made in C: a frozen
+dataclass takes three times as long. MEASURED: 1.8 against 0.5 us for 18 fields, 2 shared cores, 2026-11-23.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Where a call came from, measured by the door.
 
     `ip` is the peer of the connection, with `::ffff:` already taken off, never a header's claim.
@@ -23,8 +27,7 @@ class Source:
     received_at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SigV4Proof:
+class SigV4Proof(msgspec.Struct, frozen=True, kw_only=True):
     """An AWS Signature Version 4 claim: everything needed to judge it except the secret.
 
     Args:
@@ -40,14 +43,18 @@ class SigV4Proof:
     """
 
     access_key_id: str
-    session_token: str | None = field(default=None, repr=False)
+    session_token: str | None = None
     date: str
     region: str
     service: str
     signed_at_ms: int
     expires_s: int | None = None
-    string_to_sign: bytes = field(repr=False)
-    signature: str = field(repr=False)
+    string_to_sign: bytes
+    signature: str
+
+    def __repr__(self) -> str:
+        # SECURITY: tokens and signatures stay out of logs and tracebacks.
+        return f"SigV4Proof(access_key_id={self.access_key_id!r}, service={self.service!r}, region={self.region!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,17 +77,18 @@ class ServiceProof:
     Args:
         service: the service principal, e.g. `lambda.amazonaws.com`.
         account_id: the account on whose behalf it acts.
+        source_arn: the resource on whose behalf it acts (`aws:SourceArn`), None when there is none.
     """
 
     service: str
     account_id: str
+    source_arn: str | None = None
 
 
 Proof = SigV4Proof | NoProof | ServiceProof
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call, parsed and shape-checked, not yet authenticated.
 
     Args:
@@ -104,8 +112,7 @@ class Call:
     problem: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What goes back out: a result or an error, never both."""
 
     request_id: str

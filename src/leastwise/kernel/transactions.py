@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -16,6 +16,13 @@ class Transactions(Protocol):
 
     def begin(self) -> AbstractAsyncContextManager[None]:
         """A unit of work that may write. Not re-entrant."""
+        ...
+
+    def before_commit(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Awaits `callback` inside the present transaction, at its end; once, however often it is asked for.
+
+        Outside a transaction nothing will commit, and nothing is called.
+        """
         ...
 
     def after_commit(self, callback: Callable[[], None]) -> None:

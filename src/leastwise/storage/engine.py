@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ class _Work:
     """A transaction in progress in one task."""
 
     connection: AsyncConnection
+    before_commit: dict[Callable[[], Awaitable[None]], None] = field(default_factory=dict)
     after_commit: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -58,10 +59,18 @@ class Database:
             try:
                 async with connection.begin():
                     yield
+                    for finish in list(work.before_commit):
+                        await finish()
             finally:
                 _current.reset(token)
             for callback in work.after_commit:
                 callback()
+
+    def before_commit(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """See `kernel.transactions.Transactions.before_commit`."""
+        work = _current.get()
+        if work is not None:
+            work.before_commit[callback] = None
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """See `kernel.transactions.Transactions.after_commit`."""

@@ -181,21 +181,22 @@ def _index_actions(
 ) -> None:
     """Actions are case-insensitive. Source: IAM User Guide, "IAM JSON policy elements: Action"."""
     index = statement.index
-    patterns = [parse_wildcards(action.lower()) for action in statement.actions]
     if statement.not_action:
-        matches = compile_alternatives(patterns, arn=False)
+        matches = compile_alternatives([parse_wildcards(action.lower()) for action in statement.actions], arn=False)
         if matches is not None:
             anywhere.append((_none_of(matches), index))
         return
     services: dict[str, list[Tokens]] = {}
-    for action, pattern in zip(statement.actions, patterns, strict=True):
-        service = action.lower().partition(":")[0]
-        if len(pattern) == 1 and isinstance(pattern[0], str):
-            literal.setdefault(pattern[0], []).append(index)
-        elif service == "*":
-            anywhere.append((compile_glob(pattern), index))
+    for action in statement.actions:
+        lowered = action.lower()
+        if "*" not in lowered and "?" not in lowered:
+            literal.setdefault(lowered, []).append(index)
+            continue
+        service = lowered.partition(":")[0]
+        if service == "*":
+            anywhere.append((compile_glob(parse_wildcards(lowered)), index))
         else:
-            services.setdefault(service, []).append(pattern)
+            services.setdefault(service, []).append(parse_wildcards(lowered))
     for service, several in services.items():
         matches = compile_alternatives(several, arn=False)
         if matches is not None:

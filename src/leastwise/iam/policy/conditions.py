@@ -86,6 +86,15 @@ def compile_conditions(entries: Sequence[ConditionEntry], *, variables: bool, al
             return holds
 
 
+def parts_of(entries: Sequence[ConditionEntry]) -> list[tuple[ConditionEntry, ...]]:
+    """The parts that a Condition block is the conjunction of: single entries, and windows that cross midnight (two
+    entries, of which one must hold).
+    """
+    windows = _midnight_windows(entries)
+    in_windows = {id(entry) for pair in windows for entry in pair}
+    return [*windows, *((entry,) for entry in entries if id(entry) not in in_windows)]
+
+
 def compile_entry(entry: ConditionEntry, *, variables: bool, allow: bool) -> Test:
     """The test of one operator and one key."""
     zoned = clockkeys.zone_of_key(entry.key)
@@ -223,14 +232,19 @@ def _order_compare(entry: ConditionEntry, key: str) -> Compare:
         parse = parse_instant
     elif key == clockkeys.TIME_OF_DAY:
         parse = clockkeys.minutes_of_day
-    compare = _COMPARE[entry.operator.order]
-    bounds = tuple(bound for bound in map(parse, entry.values) if bound is not None)
+    order = entry.operator.order
+    compare = _COMPARE[order]
+    bounds = {bound for bound in map(parse, entry.values) if bound is not None}
+    # Of several bounds only the one that is easiest to keep matters; of several equals, whether it is among them.
+    widest = None if not bounds else min(bounds) if order in _LOWER_BOUNDS else max(bounds)
 
     def matches(value: str) -> bool | None:
         number = parse(value)
         if number is None:
             return None
-        return any(compare(number, bound) for bound in bounds)
+        if order is Order.EQUALS:
+            return number in bounds
+        return widest is not None and compare(number, widest)
 
     return matches
 

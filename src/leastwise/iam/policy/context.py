@@ -18,10 +18,13 @@ from leastwise.kernel.call import Source
 from leastwise.kernel.clock import iso_seconds
 from leastwise.kernel.units import SECOND_MS
 
+_NOBODY: Final = "anonymous"
 _PRINCIPAL_TYPES: Final = {
     PrincipalKind.ROOT: "Account",
     PrincipalKind.USER: "User",
     PrincipalKind.ROLE_SESSION: "AssumedRole",
+    PrincipalKind.FEDERATED_USER: "FederatedUser",
+    PrincipalKind.ANONYMOUS: "Anonymous",
 }
 
 
@@ -61,16 +64,18 @@ def build_context(
     if resource_account_id is not None:
         context["aws:resourceaccount"] = resource_account_id
     if principal.kind is PrincipalKind.SERVICE:
-        context["aws:principalisawsservice"] = "true"
-        context["aws:principalservicename"] = principal.name
-        context["aws:principalservicenameslist"] = (principal.name,)
-        context["aws:sourceaccount"] = principal.account_id
-        return context
+        return _add_service(context, principal)
+    if principal.kind is PrincipalKind.ANONYMOUS:
+        return _add_anonymous(context, source)
     context["aws:principalisawsservice"] = "false"
     context["aws:principalaccount"] = principal.account_id
     context["aws:principalarn"] = principal.role_arn or principal.arn
     context["aws:principaltype"] = _PRINCIPAL_TYPES[principal.kind]
     context["aws:sourceip"] = source.ip
+    if principal.authentication_method is not None:
+        context["leastwise:authenticationmethod"] = principal.authentication_method
+    if principal.called_via:
+        _add_forwarded(context, principal.called_via)
     if principal.kind is PrincipalKind.USER:
         context["aws:username"] = principal.name
     for key, value in principal.tags.items():
@@ -82,12 +87,48 @@ def build_context(
     return context
 
 
+def _add_service(context: dict[str, ContextValue], principal: Principal) -> dict[str, ContextValue]:
+    context["aws:principalisawsservice"] = "true"
+    context["aws:principalservicename"] = principal.name
+    context["aws:principalservicenameslist"] = (principal.name,)
+    context["aws:sourceaccount"] = principal.account_id
+    if principal.source_arn is not None:
+        context["aws:sourcearn"] = principal.source_arn
+    return context
+
+
 def _add_session(context: dict[str, ContextValue], principal: Principal, issued_at_ms: int, now_ms: int) -> None:
     context["aws:tokenissuetime"] = _second(issued_at_ms // SECOND_MS)
     authenticated_at_ms = principal.mfa_authenticated_at_ms
     context["aws:multifactorauthpresent"] = "false" if authenticated_at_ms is None else "true"
     if authenticated_at_ms is not None:
         context["aws:multifactorauthage"] = str(max(0, now_ms - authenticated_at_ms) // SECOND_MS)
+        if principal.mfa_method is not None:
+            context["leastwise:mfamethod"] = principal.mfa_method
+    if principal.source_function_arn is not None:
+        context["lambda:sourcefunctionarn"] = principal.source_function_arn
+
+
+def _add_forwarded(context: dict[str, ContextValue], services: tuple[str, ...]) -> None:
+    """A service passed the principal's call on: it is the principal's still, and came from the service.
+
+    Source: IAM User Guide, "AWS global condition context keys", aws:CalledVia, aws:ViaAWSService and aws:SourceIp
+    (absent when a service makes the call).
+    """
+    context["aws:viaawsservice"] = "true"
+    context["aws:calledvia"] = services
+    context["aws:calledviafirst"] = services[0]
+    context["aws:calledvialast"] = services[-1]
+    del context["aws:sourceip"]
+
+
+def _add_anonymous(context: dict[str, ContextValue], source: Source) -> dict[str, ContextValue]:
+    """Source: IAM User Guide, "IAM policy elements: Variables and tags", principal key values."""
+    context["aws:principalisawsservice"] = "false"
+    context["aws:principalaccount"] = context["aws:userid"] = _NOBODY
+    context["aws:principaltype"] = _PRINCIPAL_TYPES[PrincipalKind.ANONYMOUS]
+    context["aws:sourceip"] = source.ip
+    return context
 
 
 @lru_cache(maxsize=4096)

@@ -5,8 +5,9 @@ a resource's own policy can take within one account:
 
 1. each level of resource control policies (the resource's side),
 2. each level of service control policies (the principal's side),
-3. the resource policy: naming the user, the session or everyone, it allows by itself; naming the role, it stands in
-   for the identity policies; naming the account, it leaves the decision to the account,
+3. the resource policy: naming the user, the session, the federated user or everyone, it allows by itself; naming the
+   role (or the user behind a federated one), it stands in for the identity policies; naming the account, it leaves the
+   decision to the account,
 4. identity policies, permissions boundary, session policies.
 
 Across accounts both sides are evaluated apart and both must allow; the resource policy takes no shortcut.
@@ -74,6 +75,8 @@ def decide(request: Request, layers: Layers, *, resource_must_allow: bool = Fals
         return _levels_refuse(request, layers.resource_control, PolicyKind.RESOURCE_CONTROL, action) or _service(
             request, layers, action, resource_must_allow=resource_must_allow
         )
+    if principal.kind is PrincipalKind.ANONYMOUS:
+        return _anonymous(request, layers, action)
     if principal.account_id != request.resource_account_id:
         return _across_accounts(request, layers, action)
     refused = _levels_refuse(request, layers.resource_control, PolicyKind.RESOURCE_CONTROL, action) or _levels_refuse(
@@ -203,6 +206,15 @@ def _service(request: Request, layers: Layers, action: str, *, resource_must_all
     at_home = request.principal.account_id == request.resource_account_id
     if granting is None and at_home and not resource_must_allow:
         granting = _allowing(request, layers.identity, action)
+    return _NOTHING_ALLOWS[_resource_kind(layers)] if granting is None else granting.granted
+
+
+def _anonymous(request: Request, layers: Layers, action: str) -> Decision:
+    """Nobody in particular: what the resource's own policy gives to everyone, within the resource's guardrails."""
+    refused = _levels_refuse(request, layers.resource_control, PolicyKind.RESOURCE_CONTROL, action)
+    if refused is not None:
+        return refused
+    _, granting = _resource_grant(request, layers, action)
     return _NOTHING_ALLOWS[_resource_kind(layers)] if granting is None else granting.granted
 
 

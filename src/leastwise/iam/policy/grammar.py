@@ -29,8 +29,17 @@ from leastwise.iam.policy.variables import parse_pattern
 _SID: Final = re.compile(r"[0-9A-Za-z]*")
 _ARN: Final = re.compile(r"(?:arn|[*?]+)(?::[^:]*){4}:.*", re.DOTALL)
 _VENDOR: Final = re.compile(r"[A-Za-z0-9.-]+")
+_PLAIN_ACTION: Final = re.compile(r"[A-Za-z0-9.-]+:[^:]*")
+_ACTION: Final = re.compile(r"[!-+\--~]+")
+"""Visible ASCII without the comma."""
 _PLAIN_SID_KINDS: Final = frozenset(
-    {PolicyKind.IDENTITY, PolicyKind.BOUNDARY, PolicyKind.SESSION, PolicyKind.SERVICE_CONTROL}
+    {
+        PolicyKind.IDENTITY,
+        PolicyKind.BOUNDARY,
+        PolicyKind.SESSION,
+        PolicyKind.SERVICE_CONTROL,
+        PolicyKind.RESOURCE_CONTROL,
+    }
 )
 _TRUST_ACTIONS: Final = frozenset(
     {
@@ -76,7 +85,13 @@ def check_sid(sid: str, kind: PolicyKind, place: str) -> None:
             "Statement IDs (SID) must be alpha-numeric. "
             "Check that your input satisfies the regular expression [0-9A-Za-z]*",
             place,
+            value=sid,
         )
+
+
+def are_plain_actions(actions: tuple[str, ...], kind: PolicyKind) -> bool:
+    """Whether there is nothing to check about them: all are `vendor:name`, as nearly all are."""
+    return kind is not PolicyKind.TRUST and all(map(_PLAIN_ACTION.fullmatch, actions))
 
 
 def check_action(action: str, kind: PolicyKind, place: str) -> None:
@@ -86,17 +101,27 @@ def check_action(action: str, kind: PolicyKind, place: str) -> None:
     """
     if kind is PolicyKind.TRUST:
         if action.lower() not in _TRUST_ACTIONS:
-            refuse("AssumeRole policy may only specify STS AssumeRole actions.", place)
+            refuse("AssumeRole policy may only specify STS AssumeRole actions.", place, value=action)
         return
     if action == "*":
         return
     vendor, colon, name = action.partition(":")
     if not colon:
-        refuse("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", place)
+        refuse("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", place, value=action)
     if ":" in name:
-        refuse("Actions/Condition can contain only one colon.", place)
+        refuse("Actions/Condition can contain only one colon.", place, value=action)
     if vendor != "*" and not _VENDOR.fullmatch(vendor):
         refuse(f"Vendor {quoted(vendor)} is not valid", place)
+
+
+def check_action_is_writable(action: str, place: str) -> None:
+    """Refuses an action that could never match.
+
+    SECURITY: `"s3:Get, s3:Put"` is one string that is no action's name. AWS stores it; an Allow then grants nothing,
+    and a Deny lets everything pass that it was written to stop.
+    """
+    if not _ACTION.fullmatch(action):
+        refuse_syntax(f'{place} "{quoted(action)}"', "must be one action: no commas, no blanks, nothing but ASCII")
 
 
 def check_resource(resource: str, place: str, *, variables: bool) -> None:
@@ -111,7 +136,7 @@ def check_resource(resource: str, place: str, *, variables: bool) -> None:
     if segments[1] != "aws":
         refuse(f'Partition "{quoted(segments[1])}" is not valid for resource "{shown}".', place)
     if len(segments) == 2 or not _VENDOR.fullmatch(segments[2]):  # noqa: PLR2004 - arn:aws and no more
-        refuse("Resource vendor must be fully qualified and cannot contain regexes.", place)
+        refuse("Resource vendor must be fully qualified and cannot contain regexes.", place, value=resource)
     if segments[2] == "iam" and len(segments) == ARN_SEGMENTS:
         *_, region, _account, path = split_segments(tokens)
         if region:
@@ -119,14 +144,15 @@ def check_resource(resource: str, place: str, *, variables: bool) -> None:
         first = path[0] if path else ""
         known = isinstance(first, Variable) or (isinstance(first, str) and first.startswith(_IAM_PATHS))
         if not known and not is_everything(path):
-            refuse(f'IAM resource path must either be "*" or start with {", ".join(_IAM_PATHS)}.', place)
+            known_paths = ", ".join(_IAM_PATHS)
+            refuse(f'IAM resource path must either be "*" or start with {known_paths}.', place, value=resource)
 
 
 def check_condition_key(key: str, place: str) -> None:
     """A key has a vendor in front of a colon (`aws:...`, `lambda:...`, an OIDC provider's host)."""
     vendor, colon, name = key.partition(":")
     if not colon or not vendor or not name:
-        refuse("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", place)
+        refuse("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", place, value=key)
     zoned = clockkeys.zone_of_key(key)
     if zoned and clockkeys.zone_named(zoned[1]) is None:
         refuse_syntax(place, "names no time zone; write it as IANA does, e.g. Europe/Berlin")

@@ -3,16 +3,17 @@
 A pattern is a tuple of tokens: literal text, a wildcard, or a variable (see `variables`). Wildcards are tokens and not
 characters, so that a `*` that comes out of a substituted value is an ordinary character.
 
-SECURITY: `*a*a*a*b` against `aaaa...` must not be a way to stop the platform (ReDoS). No regular expressions here: runs
-between two `*` are searched from left to right and never again, by `str.find` when they are plain text and bit-parallel
-when they contain `?`. Every character of the text is visited at most once per pattern.
+SECURITY: `*a*a*a*b` against `aaaa...` must not be a way to stop the platform (ReDoS). Runs between two `*` are searched
+from left to right and never again: by `str.find` when they are plain text; when they contain `?`, short ones by a
+regular expression without repetition, and long ones bit-parallel. Nothing backtracks.
 
 Source: IAM User Guide, "IAM JSON policy elements: Resource", "Using wildcards in resource ARNs".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -32,6 +33,10 @@ class Wild(Enum):
     """Exactly one character."""
 
 
+_WILDCARD: Final = re.compile(r"([*?])")
+_WILDS: Final[dict[str, Wild]] = {wild.value: wild for wild in Wild}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
     """`${key}` or `${key, 'default'}`. The key is in lower case."""
@@ -46,17 +51,10 @@ Tokens = tuple[Token, ...]
 
 def parse_wildcards(text: str) -> Tokens:
     """Every `*` and `?` is a wildcard, everything else is literal."""
-    tokens: list[Token] = []
-    literal_from = 0
-    for index, character in enumerate(text):
-        if character in "*?":
-            if literal_from < index:
-                tokens.append(text[literal_from:index])
-            tokens.append(Wild.ANY if character == "*" else Wild.ONE)
-            literal_from = index + 1
-    if literal_from < len(text):
-        tokens.append(text[literal_from:])
-    return tuple(tokens)
+    if "*" not in text and "?" not in text:
+        return (text,) if text else ()
+    pieces = _WILDCARD.split(text)
+    return tuple([_WILDS.get(piece, piece) for piece in pieces if piece])
 
 
 def joined(tokens: Iterable[Token]) -> Tokens:
@@ -99,6 +97,37 @@ def compile_glob(tokens: Tokens) -> Matcher:
             return lambda text: inner in text
         case _:
             return _compile_runs(tokens)
+
+
+def matches_without_ones(tokens: Tokens, text: str) -> bool:
+    """Matches once, by a pattern that exists for this request only: building a matcher would cost more than using it.
+
+    Args:
+        tokens: as from `joined`; literals and `*` only.
+        text: the whole of it.
+    """
+    if not tokens:
+        return not text
+    start, end = 0, len(text)
+    if isinstance(tokens[0], str):
+        if len(tokens) == 1:
+            return text == tokens[0]
+        if not text.startswith(tokens[0]):
+            return False
+        start = len(tokens[0])
+        tokens = tokens[1:]
+    if isinstance(tokens[-1], str):
+        end -= len(tokens[-1])
+        if end < start or not text.endswith(tokens[-1]):
+            return False
+        tokens = tokens[:-1]
+    for token in tokens:
+        if isinstance(token, str):
+            start = text.find(token, start, end)
+            if start < 0:
+                return False
+            start += len(token)
+    return True
 
 
 def compile_arn(tokens: Tokens) -> Matcher:
@@ -208,30 +237,49 @@ def _segment_matcher(head: str, rest: list[tuple[int, Matcher]]) -> Matcher:
     return matches
 
 
-class _Run:
-    """Literal characters and `?` between two `*`."""
+_SHORT_RUN: Final = 32
+_ANY_CHARACTER: Final = "."
 
-    __slots__ = ("_goal", "_masks", "_pieces", "_wild_mask", "length", "literal")
 
-    def __init__(self, tokens: list[str | Wild]) -> None:
+class Run:
+    """Literal characters and `?` between two `*`.
+
+    Args:
+        tokens: literals and `?`.
+        passing: it stands for one request only; nothing is prepared for the next one.
+    """
+
+    __slots__ = (
+        "_goal",
+        "_masks",
+        "_passing",
+        "_pieces",
+        "_prepared",
+        "_short",
+        "_tokens",
+        "_wild_mask",
+        "length",
+        "literal",
+    )
+
+    def __init__(self, tokens: Sequence[str | Wild], *, passing: bool = False) -> None:
         self.literal = tokens[0] if len(tokens) == 1 and isinstance(tokens[0], str) else None
+        self._tokens = tokens
+        self._passing = passing
         self._pieces: list[tuple[int, str]] = []
-        self._masks: dict[str, int] = {}
-        self._wild_mask = 0
         position = 0
         for token in tokens:
             if isinstance(token, str):
                 self._pieces.append((position, token))
                 position += len(token)
             else:
-                self._wild_mask |= 1 << position
                 position += 1
         self.length = position
+        self._prepared = False
+        self._short: re.Pattern[str] | None = None
+        self._masks: dict[str, int] = {}
+        self._wild_mask = 0
         self._goal = 1 << position - 1 if position else 0
-        if self.literal is None:
-            for start, piece in self._pieces:
-                for offset, character in enumerate(piece):
-                    self._masks[character] = self._masks.get(character, self._wild_mask) | 1 << start + offset
 
     def stands_at(self, text: str, position: int) -> bool:
         """The run fits at exactly this position (which leaves room for it)."""
@@ -241,6 +289,15 @@ class _Run:
         """Leftmost position at which the run fits within `text[start:end]`, or -1."""
         if self.literal is not None:
             return text.find(self.literal, start, end)
+        if end - start < self.length:
+            return -1
+        if self._passing:
+            return self._find_by_piece(text, start, end)
+        if not self._prepared:
+            self._prepare()
+        if self._short is not None:
+            found = self._short.search(text, start, end)
+            return -1 if found is None else found.start()
         # Shift-and: bit i of `state` says that the run's first i+1 characters end here.
         state = 0
         masks, wild_mask, goal = self._masks, self._wild_mask, self._goal
@@ -250,34 +307,95 @@ class _Run:
                 return position - self.length + 1
         return -1
 
+    def _prepare(self) -> None:
+        """At the first search: most runs of most policies are never searched for.
 
-def _compile_runs(tokens: Tokens) -> Matcher:
-    groups: list[list[str | Wild]] = [[]]
+        INVARIANT: threads may search at the same time (explanations and simulations do): a run counts as prepared only
+        when it is.
+        """
+        if self.length <= _SHORT_RUN:
+            # Fixed in length, so nothing is ever tried again: at most `length` characters are looked at for each place.
+            self._short = re.compile(
+                "".join([_ANY_CHARACTER if isinstance(token, Wild) else re.escape(token) for token in self._tokens]),
+                re.DOTALL,
+            )
+        else:
+            wild_mask = position = 0
+            for token in self._tokens:
+                if isinstance(token, Wild):
+                    wild_mask |= 1 << position
+                position += 1 if isinstance(token, Wild) else len(token)
+            masks: dict[str, int] = {}
+            for start, piece in self._pieces:
+                for offset, character in enumerate(piece):
+                    masks[character] = masks.get(character, wild_mask) | 1 << start + offset
+            self._wild_mask, self._masks = wild_mask, masks
+        self._prepared = True
+
+    def _find_by_piece(self, text: str, start: int, end: int) -> int:
+        """Looks for the longest literal piece, and at the others around it."""
+        if not self._pieces:
+            return start
+        before, longest = max(self._pieces, key=lambda piece: len(piece[1]))
+        after = self.length - before
+        at = text.find(longest, start + before, end - after + len(longest))
+        while at >= 0:
+            if self.stands_at(text, at - before):
+                return at - before
+            at = text.find(longest, at + 1, end - after + len(longest))
+        return -1
+
+
+def cut_at_stars(tokens: Iterable[Token]) -> list[list[Token]]:
+    """The parts of a pattern that stand between its `*`; one part when it has none."""
+    parts: list[list[Token]] = [[]]
     for token in tokens:
         if token is Wild.ANY:
-            groups.append([])
-        elif isinstance(token, (str, Wild)):
-            groups[-1].append(token)
+            parts.append([])
         else:
+            parts[-1].append(token)
+    return parts
+
+
+def run_of(tokens: Iterable[Token], *, passing: bool = False) -> Run:
+    """The run that tokens without variables and without `*` make.
+
+    Raises:
+        TypeError: a variable was not bound.
+    """
+    plain: list[str | Wild] = []
+    for token in tokens:
+        if isinstance(token, Variable):
             message = f"variable {token.key} was not bound"
             raise TypeError(message)
-    first, *between, last = [_Run(group) for group in groups] if len(groups) > 1 else [_Run(groups[0]), _Run([])]
-    if len(groups) == 1:
-        return lambda text: len(text) == first.length and first.stands_at(text, 0)
-    shortest = first.length + last.length + sum(run.length for run in between)
+        plain.append(token)
+    return Run(plain, passing=passing)
 
-    def matches(text: str) -> bool:
-        if len(text) < shortest or not first.stands_at(text, 0):
-            return False
-        end = len(text) - last.length
-        if not last.stands_at(text, end):
-            return False
-        position = first.length
-        for run in between:
-            found = run.find(text, position, end)
-            if found < 0:
-                return False
-            position = found + run.length
-        return True
 
-    return matches
+def runs_match(runs: Sequence[Run], text: str) -> bool:
+    """Whether the whole text is these runs in their order, with anything between them.
+
+    Args:
+        runs: one means a pattern without `*`.
+        text: the whole of it.
+    """
+    first, last = runs[0], runs[-1]
+    if len(runs) == 1:
+        return len(text) == first.length and first.stands_at(text, 0)
+    if len(text) < sum([run.length for run in runs]) or not first.stands_at(text, 0):
+        return False
+    end = len(text) - last.length
+    if not last.stands_at(text, end):
+        return False
+    position = first.length
+    for run in runs[1:-1]:
+        found = run.find(text, position, end)
+        if found < 0:
+            return False
+        position = found + run.length
+    return True
+
+
+def _compile_runs(tokens: Tokens) -> Matcher:
+    runs = [run_of(part) for part in cut_at_stars(tokens)]
+    return lambda text: runs_match(runs, text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from leastwise.iam.interface import Principal, PrincipalKind
+from leastwise.iam.interface import Issuer, Principal, PrincipalKind
 from leastwise.iam.policy.malformed import quoted, refuse, refuse_syntax
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
@@ -32,7 +32,8 @@ class Grade(IntEnum):
     ACCOUNT = 1
     """Through its account: the account's own policies decide (delegation)."""
     ROLE = 2
-    """Through the role behind the session: boundary and session policies still limit."""
+    """Through the role behind the session, or the user behind a federated one: boundary and session policies still
+    limit."""
     DIRECT = 3
     """As the user, the session, the service, or everyone: no implicit deny limits."""
 
@@ -66,17 +67,31 @@ class PrincipalElement:
             return Grade.DIRECT
         if self.arns and principal.role_arn in self.arns:
             return Grade.ROLE
+        if principal.federated_by is not None:
+            return self._grade_of_federated(principal, principal.federated_by)
         if self.unique_ids:
             unique_id, _, session = principal.unique_id.partition(":")
             if unique_id in self.unique_ids:
                 return Grade.ROLE if session or principal.kind is PrincipalKind.ROLE_SESSION else Grade.DIRECT
         return Grade.ACCOUNT if principal.account_id in self.accounts else Grade.NONE
 
+    def _grade_of_federated(self, principal: Principal, issuer: Issuer) -> Grade:
+        """A federated user whose own ARN is not named.
+
+        What is granted to the user behind it is granted before the session is made: boundary and session policies limit
+        it. Source: IAM User Guide, "Session policies", and "Policy evaluation for requests within a single account"
+        ("an IAM user ARN (that is not a federated user session)").
+        """
+        if issuer.name and (issuer.arn in self.arns or issuer.unique_id in self.unique_ids):
+            return Grade.ROLE
+        return Grade.ACCOUNT if principal.account_id in self.accounts else Grade.NONE
+
     def exempts(self, principal: Principal, *, has_boundary: bool) -> bool:
         """A NotPrincipal Deny with this element leaves the principal alone.
 
         A principal with a permissions boundary is never exempt. Any other must be listed with its account, and a
-        session also with its role; when sessions of that role are listed, this very session must be among them.
+        session also with its role; when sessions of that role are listed, this very session must be among them. A
+        federated user must be listed itself: the user behind it does not stand for it.
 
         Source: IAM User Guide, "NotPrincipal" ("you must also specify the account ARN of the principal that is not
         denied"; "AWS might validate the account first, then the role, and then the assumed-role user"), and

@@ -13,8 +13,8 @@ from leastwise.iam.directory import IdentityKind
 from leastwise.kernel.errors import LimitExceeded
 
 MANAGED_POLICY: Final = 6_144
-INLINE_POLICIES: Final = {IdentityKind.USER: 2_048, IdentityKind.ROLE: 10_240}
-"""Sum over all inline policies of one user or role."""
+INLINE_POLICIES: Final = {IdentityKind.USER: 2_048, IdentityKind.ROLE: 10_240, IdentityKind.GROUP: 5_120}
+"""Sum over all inline policies of one user, role or group."""
 TRUST_POLICY: Final = 2_048
 
 
@@ -42,7 +42,7 @@ def check_managed_policy(text: str) -> None:
 
 
 def check_inline_policies(kind: IdentityKind, owner: str, texts: Iterable[str]) -> None:
-    """Raises `LimitExceeded` when all inline policies of a user or role together are too large.
+    """Raises `LimitExceeded` when all inline policies of a user, role or group together are too large.
 
     Args:
         kind: of the owner.

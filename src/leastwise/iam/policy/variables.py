@@ -15,14 +15,19 @@ from typing import Final
 from leastwise.iam.interface import ContextValue
 from leastwise.iam.policy.matching import (
     ARN_SEGMENTS,
+    Run,
     Token,
     Tokens,
     Variable,
     Wild,
     compile_glob,
+    cut_at_stars,
     has_variables,
     joined,
+    matches_without_ones,
     parse_wildcards,
+    run_of,
+    runs_match,
     split_segments,
 )
 
@@ -74,12 +79,40 @@ def compile_late_glob(tokens: Tokens) -> LateMatcher:
             return head is not None and text.startswith(head)
 
         return starts
+    return _compile_late_runs(tokens) if Wild.ONE in wild else _compile_late_stars(tokens)
 
+
+def _compile_late_stars(tokens: Tokens) -> LateMatcher:
     def matches(text: str, context: Mapping[str, ContextValue]) -> bool:
         bound = bind(tokens, context)
-        return bound is not None and compile_glob(bound)(text)
+        return bound is not None and matches_without_ones(bound, text)
 
     return matches
+
+
+def _compile_late_runs(tokens: Tokens) -> LateMatcher:
+    """SECURITY: nothing is compiled for a request: with many such patterns that would stop everybody else's calls."""
+    parts = [tuple(part) for part in cut_at_stars(joined(tokens))]
+    runs = [part if has_variables(part) else run_of(part) for part in parts]
+
+    def matches(text: str, context: Mapping[str, ContextValue]) -> bool:
+        ready: list[Run] = []
+        for run in runs:
+            if isinstance(run, Run):
+                ready.append(run)
+                continue
+            bound = bind(run, context)
+            if bound is None:
+                return False
+            ready.append(run_of(bound, passing=True))
+        return runs_match(ready, text)
+
+    return matches
+
+
+def mixes_variable_and_one(tokens: Tokens) -> bool:
+    """Whether a variable and a `?` stand together between two `*`: such a part is searched for piece by piece."""
+    return any(has_variables(tuple(part)) and Wild.ONE in part for part in cut_at_stars(tokens)[1:-1])
 
 
 def compile_late_arn(tokens: Tokens) -> LateMatcher:

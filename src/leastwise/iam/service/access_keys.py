@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from leastwise.iam import refusals
@@ -74,7 +74,7 @@ class AccessKeys:
     async def set_active(self, account_id: str, user_name: str | None, access_key_id: str, *, active: bool) -> None:
         """Raises: NoSuchEntity."""
         key = await self._owned(account_id, user_name, access_key_id)
-        await self._directory.replace_access_key(replace(key, active=active))
+        await self._directory.set_access_key_active(key.access_key_id, active=active)
         self._changed()
 
     async def delete(self, account_id: str, user_name: str | None, access_key_id: str) -> None:

@@ -10,6 +10,7 @@ from leastwise.iam import seed
 from leastwise.iam.directory import Account, Directory, IdentityKind, IdentityRef
 from leastwise.iam.service.access_keys import AccessKeys
 from leastwise.iam.service.grants import Grants
+from leastwise.iam.service.organization import Organizations
 from leastwise.iam.service.users import Users
 from leastwise.kernel import errors, ids
 from leastwise.kernel.transactions import Transactions
@@ -22,7 +23,7 @@ class Founded:
     """What stands after a start.
 
     Args:
-        account_id: the account of the installation.
+        account_id: the management account of the installation.
         created: this start made it. Only then there is a key.
         access_key_id: of the administrator; None when the account was there before.
         secret_access_key: the one time it is told.
@@ -35,7 +36,10 @@ class Founded:
 
 
 class Founding:
-    """Makes the account, its administrator, and the built-in policies."""
+    """Makes the account, its administrator, the built-in policies, and the organization.
+
+    `organizations` is None where there is none.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class Founding:
         grants: Grants,
         access_keys: AccessKeys,
         changed: Callable[[], None],
+        organizations: Organizations | None = None,
     ) -> None:
         self._directory = directory
         self._transactions = transactions
@@ -53,6 +58,7 @@ class Founding:
         self._grants = grants
         self._access_keys = access_keys
         self._changed = changed
+        self._organizations = organizations
 
     async def found_installation(
         self,
@@ -82,11 +88,22 @@ class Founding:
             await self._renew_built_in_policies(now_ms)
             present = await self._directory.accounts()
             if present:
-                return _same_account(account_id, present)
+                return await self._found_again(account_id, present, now_ms)
             founded = await self._make_account(account_id or ids.account_id(), now_ms)
+            if self._organizations is not None:
+                await self._organizations.found(founded.account_id, now_ms=now_ms)
             if keep_credentials is not None:
                 keep_credentials(founded)
             return founded
+
+    async def _found_again(self, wished: str | None, present: tuple[Account, ...], now_ms: int) -> Founded:
+        """What was there. An installation of before there were organizations gets one."""
+        if self._organizations is None:
+            return _same_account(wished, present[0].account_id)
+        oldest = min(present, key=lambda account: (account.created_at_ms, account.account_id))
+        await self._organizations.found(oldest.account_id, now_ms=now_ms)
+        tree = await self._organizations.tree()
+        return _same_account(wished, tree.organization.management_account_id)
 
     async def _make_account(self, account_id: str, now_ms: int) -> Founded:
         await self._directory.add_account(Account(account_id=account_id, created_at_ms=now_ms))
@@ -114,8 +131,8 @@ class Founding:
                 self._changed()
 
 
-def _same_account(wished: str | None, present: tuple[Account, ...]) -> Founded:
-    if wished is not None and wished not in {account.account_id for account in present}:
-        message = f"The installation belongs to account {present[0].account_id}, not to {wished}."
+def _same_account(wished: str | None, management_account_id: str) -> Founded:
+    if wished not in {None, management_account_id}:
+        message = f"The installation belongs to account {management_account_id}, not to {wished}."
         raise errors.Conflict(message)
-    return Founded(account_id=wished or present[0].account_id, created=False)
+    return Founded(account_id=management_account_id, created=False)

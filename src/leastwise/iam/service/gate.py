@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import hmac
 import logging
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from leastwise.iam import names, sessions
+from leastwise.iam import denials, names, sessions
 from leastwise.iam.directory import AccessKey, Directory, Role, User
 from leastwise.iam.interface import (
     BadProof,
@@ -28,9 +29,10 @@ from leastwise.iam.last_used import LastUsed, Use
 from leastwise.iam.policy.context import build_context
 from leastwise.iam.policy.evaluate import Layers, decide, decide_trust
 from leastwise.iam.policy.explain import denial_message
-from leastwise.iam.sealing import Seal, SealBrokenError
+from leastwise.iam.sealing import NONCE_BYTES, Seal, SealBrokenError
 from leastwise.iam.service.access_keys import new_secret
 from leastwise.iam.service.applying import Applying
+from leastwise.iam.service.standing import AccountStanding
 from leastwise.iam.signature import SigningKeys, verify
 from leastwise.kernel.call import NoProof, Proof, ServiceProof, SigV4Proof, Source
 from leastwise.kernel.transactions import Transactions
@@ -42,7 +44,10 @@ EXPIRED_TOKEN: Final = "The security token included in the request is expired"  
 
 Kept = TypeVar("Kept")
 
+_FEDERATED_USERS: Final = "arn:aws:sts:"
+"""How the ARNs of federated users begin, and those of roles do not."""
 _TRUST_ACTIONS: Final = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity"})
+_WITH_A_KEY: Final = "key"
 _REMEMBERED: Final = 10_000
 """Keys and sessions kept in memory; the oldest goes first."""
 
@@ -63,6 +68,7 @@ class _Session:
     secret: str = field(repr=False)
     token: bytes = field(repr=False)
     expires_at_ms: int
+    """When its token ends; the beginning of time once it was revoked."""
 
 
 class IdentityGate:
@@ -76,9 +82,12 @@ class IdentityGate:
         transactions: for writing back when keys were last used.
         key_seal: of access key secrets.
         token_seal: of session tokens.
-        last_used: where uses are noted.
+        message_seal: of the reasons that go out with denials.
+        last_used: where uses of keys are noted.
+        role_last_used: where uses of roles are noted.
         signing_keys: cache of derived signing keys.
         time_zone: IANA name, for the `leastwise:` clock keys.
+        standing: where accounts stand; None where there is no organization.
     """
 
     def __init__(
@@ -88,18 +97,24 @@ class IdentityGate:
         transactions: Transactions,
         key_seal: Seal,
         token_seal: Seal,
+        message_seal: Seal,
         last_used: LastUsed,
+        role_last_used: LastUsed,
         signing_keys: SigningKeys,
         time_zone: str = "UTC",
+        standing: AccountStanding | None = None,
     ) -> None:
         self._directory = directory
         self._transactions = transactions
         self._key_seal = key_seal
         self._token_seal = token_seal
+        self._message_seal = message_seal
         self._last_used = last_used
+        self._role_last_used = role_last_used
         self._signing_keys = signing_keys
         self._time_zone = time_zone
-        self._applying = Applying(directory=directory)
+        self._standing = standing or AccountStanding(store=None)
+        self._applying = Applying(directory=directory, standing=self._standing)
         self._keys: dict[str, _Key] = {}
         self._sessions: dict[str, _Session] = {}
         self._generation = 0
@@ -116,15 +131,20 @@ class IdentityGate:
 
     async def authenticate(self, proof: Proof, *, now_ms: int) -> Principal:
         """See `iam.interface.Gate`."""
+        # Also what `context` needs to be in memory.
+        await self._standing.tree()
         if isinstance(proof, SigV4Proof):
             return await self._authenticate_signature(proof, now_ms)
         if isinstance(proof, ServiceProof):
+            if await self._standing.is_suspended(proof.account_id):
+                raise UnknownKey(INVALID_TOKEN)
             return Principal(
                 kind=PrincipalKind.SERVICE,
                 account_id=proof.account_id,
                 arn=proof.service,
                 unique_id=proof.service,
                 name=proof.service,
+                source_arn=proof.source_arn,
             )
         raise _refusal_of(proof)
 
@@ -144,6 +164,9 @@ class IdentityGate:
             if now_ms >= found.expires_at_ms:
                 raise ExpiredSession(EXPIRED_TOKEN)
             _check_reach(found.principal, proof.service)
+            if found.principal.kind is PrincipalKind.ROLE_SESSION:
+                role_id = found.principal.unique_id.partition(":")[0]
+                self._role_last_used.note(role_id, Use(now_ms, proof.service, proof.region))
         else:
             use = Use(now_ms, proof.service, proof.region)
             self._last_used.note(proof.access_key_id, use)
@@ -152,7 +175,7 @@ class IdentityGate:
     async def _load_key(self, access_key_id: str) -> _Key | None:
         generation = self._generation
         key = await self._directory.access_key(access_key_id)
-        if key is None or not key.active:
+        if key is None or not key.active or await self._standing.is_suspended(key.account_id):
             return None
         secret = self._open_secret(key)
         if key.user_name is None:
@@ -190,8 +213,15 @@ class IdentityGate:
         principal = await self._session_principal(claims)
         if principal is None:
             return None
+        # SECURITY: a revoked session is told so only behind a good signature, as one that has expired.
+        revoked = sessions.is_revoked(
+            claims, await self._directory.revoked_until((claims.unique_id, *claims.made_from))
+        )
         opened = _Session(
-            principal=principal, secret=claims.secret, token=token.encode(), expires_at_ms=claims.expires_at_ms
+            principal=principal,
+            secret=claims.secret,
+            token=token.encode(),
+            expires_at_ms=0 if revoked else claims.expires_at_ms,
         )
         if generation == self._generation:
             _remember(self._sessions, proof.access_key_id, opened)
@@ -203,10 +233,16 @@ class IdentityGate:
         SECURITY: a token outlives what it was made from only in its bytes: the role or user must still be the same
         one, by unique id, so that deleting it ends its sessions at once.
         """
+        if await self._standing.is_suspended(claims.account_id):
+            return None
         kind = PrincipalKind(claims.kind)
-        if kind is PrincipalKind.ROOT:
+        if kind is PrincipalKind.ROOT or (kind is PrincipalKind.FEDERATED_USER and not claims.name):
             return sessions.principal_of(
-                claims, arn=names.root_arn(claims.account_id), name="", identity_tags={}, policies=()
+                claims,
+                arn=names.root_arn(claims.account_id),
+                name="",
+                identity_tags={},
+                policies=claims.policies + await self._applying.session_policies(claims.policy_arns),
             )
         behind: Role | User | None
         if kind is PrincipalKind.ROLE_SESSION:
@@ -236,13 +272,21 @@ class IdentityGate:
 
     async def authorize(self, request: Request, *, resource_policy: str | None) -> Decision:
         """See `iam.interface.Gate`. For the actions that assume a role, `resource_policy` is its trust policy."""
-        if request.action.lower() in _TRUST_ACTIONS:
-            return decide_trust(request, await self._layers(request.principal, resource_policy, trust=True))
-        return decide(request, await self._layers(request.principal, resource_policy, trust=False))
+        if _asks_trust(request):
+            return decide_trust(request, await self._layers(request, resource_policy, trust=True))
+        return decide(request, await self._layers(request, resource_policy, trust=False))
 
-    async def _layers(self, principal: Principal, resource_policy: str | None, *, trust: bool) -> Layers:
-        known = self._applying.known(principal, resource_policy, trust=trust)
-        return known if known is not None else await self._applying.load(principal, resource_policy, trust=trust)
+    async def layers(self, request: Request, *, resource_policy: str | None) -> tuple[Layers, bool]:
+        """What `authorize` decides on, for whoever explains it; and whether the resource policy is a trust policy."""
+        trust = _asks_trust(request)
+        return await self._layers(request, resource_policy, trust=trust), trust
+
+    async def _layers(self, request: Request, resource_policy: str | None, *, trust: bool) -> Layers:
+        principal, owner = request.principal, request.resource_account_id
+        known = self._applying.known(principal, resource_policy, resource_account_id=owner, trust=trust)
+        if known is not None:
+            return known
+        return await self._applying.load(principal, resource_policy, resource_account_id=owner, trust=trust)
 
     def context(
         self,
@@ -255,7 +299,7 @@ class IdentityGate:
         resource_account_id: str | None = None,
     ) -> Mapping[str, ContextValue]:
         """See `iam.interface.Gate`."""
-        return build_context(
+        context = build_context(
             principal,
             source,
             now_ms=now_ms,
@@ -264,30 +308,45 @@ class IdentityGate:
             time_zone=self._time_zone,
             resource_account_id=resource_account_id,
         )
+        tree = self._standing.known
+        if tree is not None:
+            service = principal.kind is PrincipalKind.SERVICE
+            context.update(tree.context(principal.account_id, resource_account_id, service=service))
+        return context
 
     def denial_message(self, request: Request, decision: Decision) -> str:
         """See `iam.interface.Gate`."""
         return denial_message(request.principal.arn, request.action, request.resource, decision)
 
+    def sealed_denial(self, request: Request, decision: Decision, *, resource_policy: str | None) -> str | None:
+        """See `iam.interface.Gate`."""
+        layers = self._applying.known(
+            request.principal,
+            resource_policy,
+            resource_account_id=request.resource_account_id,
+            trust=_asks_trust(request),
+        )
+        return denials.encode(request, decision, layers, self._message_seal, nonce=secrets.token_bytes(NONCE_BYTES))
+
     # When was it used?
 
     async def flush_last_used(self) -> None:
-        """Writes down when keys were last used. Call it now and then, and at the end; a kill loses what is not."""
-        uses = self._last_used.drain()
-        if not uses:
+        """Writes down when keys and roles were last used. Call it now and then, and at the end; a kill loses the rest."""
+        uses, role_uses = self._last_used.drain(), self._role_last_used.drain()
+        if not uses and not role_uses:
             return
         try:
             async with self._transactions.begin():
                 for access_key_id, use in uses.items():
-                    await self._note_use(access_key_id, use)
+                    await self._directory.note_access_key_use(
+                        access_key_id, at_ms=use.at_ms, service=use.service, region=use.region
+                    )
+                for role_id, use in role_uses.items():
+                    await self._directory.note_role_use(role_id, at_ms=use.at_ms, region=use.region)
         except BaseException:
             self._last_used.put_back(uses)
+            self._role_last_used.put_back(role_uses)
             raise
-
-    async def _note_use(self, access_key_id: str, use: Use) -> None:
-        key = await self._directory.access_key(access_key_id)
-        if key is not None:
-            await self._directory.replace_access_key(use.on(key))
 
 
 def _remember(cache: dict[str, Kept], name: str, kept: Kept) -> None:
@@ -296,21 +355,26 @@ def _remember(cache: dict[str, Kept], name: str, kept: Kept) -> None:
     cache[name] = kept
 
 
+def _asks_trust(request: Request) -> bool:
+    """Tags of a federated user's session are asked for too, and there is no trust policy in that."""
+    return request.action.lower() in _TRUST_ACTIONS and not request.resource.startswith(_FEDERATED_USERS)
+
+
 def _refusal_of(proof: NoProof) -> BadProof:
     kind = {"missing": MissingProof, "malformed": SignatureMismatch}.get(proof.reason, IncompleteSignature)
     return kind(proof.message)
 
 
 def _check_reach(principal: Principal, service: str) -> None:
-    """A user's session without a second factor reaches no IAM operation.
+    """A user's session without a second factor, and a federated user's session, reach no IAM operation.
 
     SECURITY: a stolen short-lived key must not be able to make itself a long-lived one.
     Source: STS API Reference, GetSessionToken ("You cannot call any IAM API operations unless MFA authentication
-    information is included in the request").
+    information is included in the request") and GetFederationToken ("You cannot call any IAM operations").
     """
-    if principal.kind is PrincipalKind.ROLE_SESSION or principal.mfa_authenticated_at_ms is not None:
+    if service != "iam" or principal.kind is PrincipalKind.ROLE_SESSION:
         return
-    if service == "iam":
+    if principal.kind is PrincipalKind.FEDERATED_USER or principal.mfa_authenticated_at_ms is None:
         raise UnknownKey(INVALID_TOKEN)
 
 
@@ -321,6 +385,7 @@ def _root(account_id: str, access_key_id: str) -> Principal:
         arn=names.root_arn(account_id),
         unique_id=account_id,
         access_key_id=access_key_id,
+        authentication_method=_WITH_A_KEY,
     )
 
 
@@ -333,4 +398,5 @@ def _user(user: User, access_key_id: str) -> Principal:
         name=user.name,
         tags=user.tags,
         access_key_id=access_key_id,
+        authentication_method=_WITH_A_KEY,
     )

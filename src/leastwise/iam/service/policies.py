@@ -168,7 +168,7 @@ class Policies:
 
 
 def _check_document(document: str) -> None:
-    documents.check_identity(document)
+    documents.check_managed(document)
     check_managed_policy(document)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from leastwise.iam import documents, names, refusals
+from leastwise.iam import documents, names, refusals, trust
 from leastwise.iam.directory import Directory, IdentityKind, IdentityRef, Role, Tag
+from leastwise.iam.last_used import LastUsed
 from leastwise.iam.policy.sizes import check_trust_policy
 from leastwise.iam.refusals import Quota
 from leastwise.iam.service.grants import Grants
@@ -15,14 +16,21 @@ from leastwise.kernel import errors, ids
 
 
 class Roles:
-    """The verbs of roles. Writes join the caller's transaction. Arguments as in `users.Users`."""
+    """The verbs of roles. Writes join the caller's transaction. Arguments as in `users.Users`, and uses of roles."""
 
     def __init__(
-        self, *, directory: Directory, grants: Grants, trusting: Trusting, changed: Callable[[], None]
+        self,
+        *,
+        directory: Directory,
+        grants: Grants,
+        trusting: Trusting,
+        last_used: LastUsed,
+        changed: Callable[[], None],
     ) -> None:
         self._directory = directory
         self._grants = grants
         self._trusting = trusting
+        self._last_used = last_used
         self._changed = changed
 
     async def create(
@@ -41,7 +49,10 @@ class Roles:
         """Raises: EntityAlreadyExists, MalformedPolicy, errors.Invalid, errors.LimitExceeded, NoSuchEntity."""
         names.check_name("roleName", name, longest=names.MAX_IDENTITY_NAME)
         names.check_identity_path(path)
-        await self._check_trust(trust_policy)
+        # SECURITY: readers of policies trust that roles below this path belong to a service and not to a person.
+        if path.startswith(names.SERVICE_PATH):
+            raise refusals.path_of_services()
+        trust_policy = await self._checked_trust(trust_policy)
         if boundary_arn is not None:
             await self._grants.check_boundary(account_id, boundary_arn)
         if len(await self._directory.roles(account_id, "/")) >= Quota.ROLES.limit:
@@ -82,6 +93,11 @@ class Roles:
             raise refusals.no_identity(IdentityKind.ROLE, name)
         return role
 
+    def with_last_use(self, role: Role) -> Role:
+        """The role with its newest use, written back or not."""
+        use = self._last_used.of(role.role_id)
+        return role if use is None else replace(role, last_used_at_ms=use.at_ms, last_used_region=use.region)
+
     async def list(self, account_id: str, path_prefix: str) -> tuple[Role, ...]:
         return await self._directory.roles(account_id, path_prefix)
 
@@ -99,7 +115,7 @@ class Roles:
     async def trust(self, account_id: str, name: str, trust_policy: str) -> Role:
         """UpdateAssumeRolePolicy. Raises: NoSuchEntity, MalformedPolicy, errors.LimitExceeded."""
         role = await self.get(account_id, name)
-        await self._check_trust(trust_policy)
+        trust_policy = await self._checked_trust(trust_policy)
         return await self._replace(replace(role, trust_policy=trust_policy))
 
     async def delete(self, account_id: str, name: str) -> None:
@@ -125,7 +141,9 @@ class Roles:
         self._changed()
         return role
 
-    async def _check_trust(self, text: str) -> None:
+    async def _checked_trust(self, text: str) -> str:
+        """As it is kept. Raises: MalformedPolicy, errors.LimitExceeded."""
         document = documents.check_trust(text)
         check_trust_policy(text)
         await self._trusting.check_principals(document)
+        return trust.with_root_arns(text)

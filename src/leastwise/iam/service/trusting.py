@@ -28,9 +28,9 @@ class Trusting:
         Raises:
             MalformedPolicy: a principal does not exist, or is none.
         """
-        for kind, value in trust.trusted(document):
+        for place, kind, value in trust.trusted(document):
             if not await self.exists(kind, value):
-                raise refusals.unknown_principal(kind, value)
+                raise refusals.unknown_principal(place, kind, value)
 
     async def exists(self, kind: str, value: str) -> bool:
         """Whether a principal of a policy is somebody at this moment; `kind` as in the Principal element."""
@@ -42,7 +42,9 @@ class Trusting:
             return True
         named = trust.named_identity(value)
         if named is None:
-            return False
+            # A federated user is whom a user of that account calls so; it exists as long as its session.
+            federating = names.account_of_federated_user(value)
+            return any(account.account_id == federating for account in await self._directory.accounts())
         account_id, identity_kind, path, name = named
         if identity_kind is None:
             return any(account.account_id == account_id for account in await self._directory.accounts())
@@ -59,15 +61,15 @@ class Trusting:
 
         SECURITY: without this, whoever makes a new user of the old name inherits every role that trusted the old one.
         """
-        await self._rewrite(lambda text: trust.after_deletion(text, kind=kind, arn=arn, unique_id=unique_id))
+        await self._rewrite(kind, arn, lambda text: trust.after_deletion(text, kind=kind, arn=arn, unique_id=unique_id))
 
     async def identity_moved(self, kind: IdentityKind, arn: str, *, new_arn: str) -> None:
         """Trust follows an identity that is renamed."""
-        await self._rewrite(lambda text: trust.after_renaming(text, kind=kind, arn=arn, new_arn=new_arn))
+        await self._rewrite(kind, arn, lambda text: trust.after_renaming(text, kind=kind, arn=arn, new_arn=new_arn))
 
-    async def _rewrite(self, rewritten: Callable[[str], str | None]) -> None:
-        for account in await self._directory.accounts():
-            for role in await self._directory.roles(account.account_id, "/"):
-                text = rewritten(role.trust_policy)
-                if text is not None:
-                    await self._directory.replace_role(replace(role, trust_policy=text))
+    async def _rewrite(self, kind: IdentityKind, arn: str, rewritten: Callable[[str], str | None]) -> None:
+        # A write transaction is open and everybody else waits: only what may name the identity is read and parsed.
+        for role in await self._directory.roles_mentioning(trust.mentions(kind, arn)):
+            text = rewritten(role.trust_policy)
+            if text is not None:
+                await self._directory.replace_role(replace(role, trust_policy=text))

@@ -79,7 +79,7 @@ class Users:
         return await self._directory.users(account_id, path_prefix)
 
     async def move(self, account_id: str, name: str, *, new_name: str | None, new_path: str | None) -> User:
-        """UpdateUser: another name, another path. Keys, policies and the trust that roles put in it come along.
+        """UpdateUser: another name, another path. Keys, policies, groups and the trust that roles put in it come along.
 
         Raises: NoSuchEntity, EntityAlreadyExists, errors.Invalid.
         """
@@ -105,6 +105,10 @@ class Users:
         await self._grants.check_none_left(IdentityRef(account_id=account_id, kind=IdentityKind.USER, name=user.name))
         if await self._directory.access_keys(account_id, user.name):
             raise refusals.access_keys_left()
+        if await self._directory.login_profile(user.user_id) is not None:
+            raise refusals.login_profile_left()
+        if await self._directory.groups_of_user(account_id, user.name):
+            raise refusals.users_left_in_group()
         await self._directory.remove_user(account_id, user.name)
         await self._trusting.identity_deleted(IdentityKind.USER, user.arn, unique_id=user.user_id)
         self._changed()
