@@ -12,7 +12,7 @@ import socket
 
 from leastwise.guest import landlock, rootfs, syscalls
 from leastwise.guest.launch import write_id_maps
-from leastwise.guest.wire import PLATFORM_PORT, RUNTIME_API_PORT
+from leastwise.guest.wire import EGRESS_PORT, PLATFORM_PORT, RUNTIME_API_PORT
 
 # SECURITY: one flag per kind of thing a neighbour must not be able to see or signal: processes, mounts, System V and
 # POSIX queues, host name. The network namespace was made just before (`Network`); user and cgroup namespaces follow once
@@ -161,7 +161,7 @@ class Network:
     MEASURED: making one and bringing it up costs 0.7 ms (2 cores, kernel 6.18, 2026-11), off the path of a cold start.
 
     SECURITY: every child gets its own; the fork server leaves for a fresh one before it makes another child, and holds no
-    socket in any but the two listening ones it hands on.
+    socket in any but the three listening ones it hands on.
     """
 
     def __init__(self) -> None:
@@ -169,13 +169,13 @@ class Network:
         self._listeners: list[socket.socket] = []
 
     def prepare(self) -> None:
-        """Steps into a fresh namespace with loopback up and the two listening sockets open. Idempotent."""
+        """Steps into a fresh namespace with loopback up and the three listening sockets open. Idempotent."""
         if self._ready:
             return
         syscalls.unshare(syscalls.CLONE_NEWNET)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             syscalls.loopback_up(probe.fileno())
-        for port in (RUNTIME_API_PORT, PLATFORM_PORT):
+        for port in (RUNTIME_API_PORT, PLATFORM_PORT, EGRESS_PORT):
             listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))

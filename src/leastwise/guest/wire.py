@@ -19,7 +19,8 @@ CHANNEL_FD = 3
 
 LAUNCH_LIMIT = 64 * 1024
 PATH_LIMIT = 4096
-RUNTIME_API_PORT, PLATFORM_PORT = 9001, 9002
+RUNTIME_API_PORT, PLATFORM_PORT, EGRESS_PORT = 9001, 9002, 9003
+"""Listened on inside every sandbox's network namespace, by sockets that the gateway holds, in this order."""
 
 HEADER = struct.Struct("!BI")
 

@@ -40,6 +40,7 @@ from leastwise.guest import confine, memory, python_bootstrap, seccomp, supervis
 from leastwise.guest.wire import CONTROL_FD, HEADER, LAUNCH_LIMIT, READY, SANDBOX_FD, TELEMETRY_FD
 
 _FORK_LIMIT = 4096
+_LISTENERS = 3
 
 
 class Zygote:
@@ -130,22 +131,23 @@ class Zygote:
             os._exit(status)
 
     def _isolate(self, request: dict[str, Any], connection: socket.socket) -> None:
-        runtime_api, platform, first = range(TELEMETRY_FD + 1, TELEMETRY_FD + 4)
+        first = TELEMETRY_FD + 1 + _LISTENERS
+        listeners = list(range(TELEMETRY_FD + 1, first))
         self._layers.isolate(request["kernel_id"], list(range(first, first + request["cgroups"])))
-        socket.send_fds(connection, [HEADER.pack(READY, 0)], [runtime_api, platform])
-        os.close(runtime_api)
-        os.close(platform)
+        socket.send_fds(connection, [HEADER.pack(READY, 0)], listeners)
+        for fd in listeners:
+            os.close(fd)
 
 
 def _keep_only(fds: list[int], cgroups: int) -> socket.socket:
-    """Lays out the descriptors of pid 1: null, output, output, sandbox wire, telemetry, two listening sockets, and the
-    cgroup files.
+    """Lays out the descriptors of pid 1: null, output, output, sandbox wire, telemetry, the listening sockets, and
+    the cgroup files.
 
     SECURITY: everything else (the control socket, other sandboxes' process handles) is closed: an inherited descriptor
     would be a way out that no namespace covers.
     """
-    wanted = fds[: 5 + cgroups]
-    last = TELEMETRY_FD + 2 + cgroups
+    wanted = fds[: 3 + _LISTENERS + cgroups]
+    last = TELEMETRY_FD + _LISTENERS + cgroups
     # First out of the way of the targets, and of each other.
     wire, telemetry, output, *rest = [syscalls.duplicate_above(fd, last + 1) for fd in wanted]
     null = os.open("/dev/null", os.O_RDONLY)

@@ -19,12 +19,14 @@ from leastwise.guest.launch import GUEST_INSIDE
 from leastwise.kernel.errors import Unavailable
 from leastwise.linux.cgroups import Cgroups, clean, clean_groups, detect_cgroups, record_bases, recorded_bases
 from leastwise.linux.doctor import isolation_layers
+from leastwise.linux.egress_door import EgressDoor
+from leastwise.linux.egress_outside import MachineNetwork, Outside
 from leastwise.linux.interpreters import Interpreter, own_interpreter
 from leastwise.linux.pool import Pool
 from leastwise.linux.privileges import Privileges, detect_privileges
 from leastwise.linux.sandbox import RuntimeFamily, RuntimeRoot, Sandbox
 from leastwise.linux.zygote_client import ZygotePlan
-from leastwise.runtime.interface import Environment, EnvironmentSpec, OnExit, OnOutput, RuntimeMissing
+from leastwise.runtime.interface import Egress, Environment, EnvironmentSpec, OnExit, OnOutput, RuntimeMissing
 
 _PYTHON_OUTSIDE: Final = GUEST_INSIDE + "/python"
 _GUEST_CODE: Final = GUEST_INSIDE + "/leastwise/guest"
@@ -53,6 +55,8 @@ class LinuxDriver:
         data: the platform's data directory; names what is left behind after a crash.
         families: the kinds of runtimes.
         serve_platform: serves 127.0.0.1:9002 of each environment; None leaves it unanswered.
+        egress: decides what the proxy at 127.0.0.1:9003 of each environment lets out; None closes that port.
+        outside: the network that the proxy reaches; None for this machine's.
         pool_size: generic sandboxes kept ready per account and runtime.
         pool_idle_s: a fork server with no sandboxes that was not asked for so long is ended; None for never.
         cgroups: None to find out.
@@ -65,6 +69,8 @@ class LinuxDriver:
         data: Path,
         families: Sequence[RuntimeFamily],
         serve_platform: ServePlatform | None = None,
+        egress: Egress | None = None,
+        outside: Outside | None = None,
         pool_size: int = 4,
         pool_idle_s: float | None = 900,
         cgroups: Cgroups | None = None,
@@ -80,6 +86,7 @@ class LinuxDriver:
                 self._families[runtime] = family
                 self._roots[runtime] = root
         self._serve_platform = serve_platform
+        self._door = None if egress is None else EgressDoor(egress, outside or MachineNetwork())
         self._pool_size = pool_size
         self._pool_idle_s = pool_idle_s
         self._cgroups = cgroups
@@ -115,7 +122,7 @@ class LinuxDriver:
         sandbox = await pool.take()
         try:
             # Descriptors of the listening sockets come when the sandbox is ready; the handler is imported meanwhile.
-            service = asyncio.ensure_future(self._serve(sandbox, spec))
+            service = asyncio.ensure_future(self._serve(sandbox, spec, on_output))
             try:
                 family = self._families[spec.runtime]
                 environment = await family.start(sandbox, spec, on_output=on_output, on_exit=on_exit)
@@ -133,6 +140,8 @@ class LinuxDriver:
         self._open = False
         pools, self._pools = list(self._pools.values()), {}
         await asyncio.gather(*(pool.close() for pool in pools))
+        if self._door is not None:
+            self._door.outside.close()
         await asyncio.get_running_loop().run_in_executor(None, clean, self._groups().bases)
         self._cgroups = None
 
@@ -196,10 +205,16 @@ class LinuxDriver:
             privileged=privileged,
         )
 
-    async def _serve(self, sandbox: Sandbox, spec: EnvironmentSpec) -> None:
+    async def _serve(self, sandbox: Sandbox, spec: EnvironmentSpec, on_output: OnOutput) -> None:
+        await sandbox.wait_ready()
+        egress_listener = sandbox.take_egress_listener()
+        if self._door is None:
+            egress_listener.close()
+        else:
+            proxy = self._door.open(egress_listener, spec, on_output)
+            sandbox.exited.add_done_callback(lambda _: proxy.close())
         if self._serve_platform is None:
             return
-        await sandbox.wait_ready()
         service = await self._serve_platform(sandbox.platform_listener, spec)
 
         def close(_: object) -> None:

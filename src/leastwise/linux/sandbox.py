@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 _RECEIVE: Final = 64 * 1024
 _STOP_SECONDS: Final = 10
-_PORTS: Final = 2
+_PORTS: Final = 3
 
 
 class RuntimeFamily(Protocol):
@@ -116,6 +116,10 @@ class Sandbox:
     def platform_listener(self) -> socket.socket:
         """Listening on 127.0.0.1:9002 inside. The driver serves it."""
         return self._listeners[1]
+
+    def take_egress_listener(self) -> socket.socket:
+        """Listening on 127.0.0.1:9003 inside. From here on it is the caller's to close. Once."""
+        return self._listeners.pop()
 
     @property
     def on_output(self) -> OnOutput | None:
@@ -342,7 +346,7 @@ class Sandbox:
             # SECURITY: hostile from here on. A plain recv: descriptors sent along are closed by the kernel.
             return self._wire.recv(_RECEIVE)
         # Only our own code has run in it so far.
-        data, fds, _, _ = socket.recv_fds(self._wire, wire.HEADER.size, 2)
+        data, fds, _, _ = socket.recv_fds(self._wire, wire.HEADER.size, _PORTS)
         self._listeners = [socket.socket(fileno=fd) for fd in fds]
         for listener in self._listeners:
             listener.settimeout(0)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from leastwise.guest.wire import PLATFORM_PORT, RUNTIME_API_PORT
+from leastwise.guest.wire import EGRESS_PORT, PLATFORM_PORT, RUNTIME_API_PORT
 from leastwise.runtime.interface import EnvironmentSpec
 
 PLATFORM_ENDPOINT: Final = f"http://127.0.0.1:{PLATFORM_PORT}"
+EGRESS_PROXY: Final = f"http://127.0.0.1:{EGRESS_PORT}"
 RUNTIME_API: Final = f"127.0.0.1:{RUNTIME_API_PORT}"
 
 _FIXED: Final = {
@@ -31,6 +32,9 @@ _DEFAULTS: Final = {
     "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
     "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
 }
+_NOT_PROXIED: Final = "127.0.0.1,localhost"
+"""The platform's endpoint, the Runtime API and whatever the function serves itself. Without ::1: httpx before 0.24.1 cannot
+read it. Source: github.com/encode/httpx, pull request 2659."""
 
 
 def environment_variables(
@@ -47,6 +51,7 @@ def environment_variables(
     if python_path:
         variables["PYTHONPATH"] = "/var/runtime"
     variables.update(spec.variables)
+    _name_proxy(variables)
     # SECURITY: reserved names win over the owner's: a function must not be able to claim another role's keys or name
     # by configuration, and libraries trust these.
     variables.update(_FIXED)
@@ -68,3 +73,19 @@ def environment_variables(
     if execution_env is not None:
         variables["AWS_EXECUTION_ENV"] = execution_env
     return variables
+
+
+def _name_proxy(variables: dict[str, str]) -> None:
+    """Names the egress proxy, where the owner does not name another: both spellings, for some programs read only one, and
+    those that read both prefer the small letters.
+    """
+    for name in ("http_proxy", "https_proxy"):
+        if name not in variables and name.upper() not in variables:
+            variables[name] = variables[name.upper()] = EGRESS_PROXY
+    # The owner's list is kept and ours added: without it, his would send boto3's calls to the platform through the proxy,
+    # which does not lead there.
+    owners = [name for name in ("no_proxy", "NO_PROXY") if variables.get(name)]
+    for name in owners:
+        variables[name] += f",{_NOT_PROXIED}"
+    if not owners:
+        variables["no_proxy"] = variables["NO_PROXY"] = _NOT_PROXIED

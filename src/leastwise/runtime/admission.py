@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 UNRESERVED_MINIMUM: Final = 100
 """Concurrency that must stay unreserved in an account. Source: Lambda Developer Guide, "Reserved concurrency"."""
@@ -11,8 +12,7 @@ UNRESERVED_MINIMUM: Final = 100
 RATE_EXCEEDED: Final = "Rate Exceeded."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class Load(msgspec.Struct, frozen=True, kw_only=True):
     """What runs at this moment.
 
     Args:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from leastwise.iam.interface import Credentials
 from leastwise.kernel import errors
@@ -53,8 +56,7 @@ class EnvironmentSpec:
     log_stream: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     """One event on its way into an environment.
 
     Args:
@@ -83,8 +85,7 @@ class ReplyKind(StrEnum):
     """The handler raised; `payload` is Lambda's error JSON (errorMessage, errorType, requestId, stackTrace)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     kind: ReplyKind
     payload: bytes
 
@@ -182,14 +183,50 @@ class EnvironmentDriver(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressAllowed:
+    """A rule lets a function out to where it asked for.
+
+    Args:
+        addresses: networks that the rule names *by address*. An address that is not public (loopback, private, link-local,
+            metadata, the platform's own, ...) is reached only when it lies in one of these; a public one needs none.
+    """
+
+    addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressRefused:
+    """`reason` is read by the function's owner: one short line, without secrets."""
+
+    reason: str
+
+
+class Egress(Protocol):
+    """Decides where a function may go, and hears what went there. Both are called on the event loop and must not block."""
+
+    def decide(self, function_arn: str, host: str, port: int) -> EgressAllowed | EgressRefused:
+        """Asked once for each connection, before anything is looked up.
+
+        Args:
+            function_arn: unqualified ARN of the function that asks; known from the socket, not from what it says.
+            host: a name in lower case without a final dot, or an address in its canonical form.
+            port: 1 to 65535.
+        """
+        ...
+
+    def carried(self, function_arn: str, host: str, port: int, *, sent_bytes: int, received_bytes: int) -> None:
+        """A connection that was let out is over. Bytes as they crossed the platform's own sockets, after `decide`."""
+        ...
+
+
 class CrashReason(StrEnum):
     EXIT = "exit"
     SIGNAL = "signal"
     OUT_OF_MEMORY = "out of memory"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvokeOutcome:
+class InvokeOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What the runtime says of one finished invocation.
 
     Args:

@@ -20,6 +20,7 @@ from leastwise.metering.usage import billed_ms
 from leastwise.runtime import payloads
 from leastwise.runtime.admission import RATE_EXCEEDED, Load, refusal
 from leastwise.runtime.console import Console
+from leastwise.runtime.deadline import Deadline
 from leastwise.runtime.interface import (
     EnvironmentCrashed,
     EnvironmentDriver,
@@ -61,6 +62,8 @@ class _Fleet:
     reserved: int | None
     running: int = 0
     idle: list[Kept] = field(default_factory=list)
+    vintage: int = 0
+    """Environments of an earlier one take no more work, although the function is the same."""
 
 
 class Runtime:
@@ -94,13 +97,14 @@ class Runtime:
         self._closing = False
         self._running = 0
         self._drained = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
 
     # --- life of the runtime -------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Starts the driver (which cleans up after a killed platform) and the housekeeping."""
         await self._driver.open()
-        self._housekeeper = asyncio.get_running_loop().create_task(self._keep_house(), name="runtime housekeeping")
+        self._housekeeper = self._loop.create_task(self._keep_house(), name="runtime housekeeping")
 
     async def close(self, *, patience_s: float) -> None:
         """Refuses new work, waits for what runs, then stops every environment."""
@@ -148,6 +152,16 @@ class Runtime:
         if revision == fleet.revision_id:
             return
         fleet.revision_id = revision
+        stale, fleet.idle = fleet.idle, []
+        for kept in stale:
+            self._retire(kept)
+
+    def renew(self, account_id: str, name: str) -> None:
+        """The keys that a function's environments hold are not good any more: as after a change, new ones are made."""
+        fleet = self._fleets.get((account_id, name))
+        if fleet is None:
+            return
+        fleet.vintage += 1
         stale, fleet.idle = fleet.idle, []
         for kept in stale:
             self._retire(kept)
@@ -268,7 +282,7 @@ class Runtime:
         function_error: str | None = "Unhandled"
         usable = False
         try:
-            async with asyncio.timeout(function.timeout_s):
+            with Deadline(self._loop, function.timeout_s):
                 reply = await environment.invoke(invocation)
             payload = reply.payload
             if reply.kind is ReplyKind.RESULT:
@@ -295,7 +309,8 @@ class Runtime:
             kept.console, function, invocation, payload, function_error, duration_us, init_us,
             environment.peak_memory_bytes(),
         )  # fmt: skip
-        if usable and kept.spec.revision_id == fleet.revision_id and not self._closing:
+        newest = kept.spec.revision_id == fleet.revision_id and kept.vintage == fleet.vintage
+        if usable and newest and not self._closing:
             self._put_back(kept, fleet)
         else:
             self._retire(kept)
@@ -331,7 +346,7 @@ class Runtime:
         # share one write.
         if not self._flushing:
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush_logs)
+            self._loop.call_soon(self._flush_logs)
         return InvokeOutcome(
             payload=payload,
             function_error=function_error,
@@ -349,10 +364,9 @@ class Runtime:
         self._logs.flush()
 
     def _put_back(self, kept: Kept, fleet: _Fleet) -> None:
-        loop = asyncio.get_running_loop()
         kept.idle_since_ms = self._clock.monotonic_ns() // 1_000_000
         # A short grace keeps two system calls out of back-to-back calls; SECURITY.md says what can run in it.
-        kept.freezing = loop.call_later(_FREEZE_AFTER_S, self._freeze, kept)
+        kept.freezing = self._loop.call_later(_FREEZE_AFTER_S, self._freeze, kept)
         fleet.idle.append(kept)
 
     def _freeze(self, kept: Kept) -> None:
@@ -368,6 +382,7 @@ class Runtime:
     async def _invoke_cold(
         self, function: Function, fleet: _Fleet, invocation: Invocation, *, want_tail: bool
     ) -> InvokeOutcome:
+        vintage = fleet.vintage
         spec, console = await self._starting.plan(function)
         self._consoles.add(console)
         if want_tail:
@@ -383,6 +398,7 @@ class Runtime:
             console.hand_over()
             self._consoles.discard(console)
             raise
+        kept.vintage = vintage
         console.say(lines.start_line(request_id=invocation.request_id, version=VERSION))
         # The function's time begins when its handler can run: the init phase has a limit of its own.
         invocation = Invocation(

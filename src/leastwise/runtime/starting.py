@@ -47,6 +47,7 @@ class Kept:
     idle_since_ms: int = 0
     freezing: asyncio.TimerHandle | None = None
     frozen: bool = False
+    vintage: int = 0
 
 
 class InitFailure(Exception):
