@@ -17,6 +17,7 @@ from leastwise.api.bodies import Bodies, BodyLimits, ClientGoneError, Held, Rece
 from leastwise.api.canonical import normalized_path
 from leastwise.api.downloads import OpenPackage, send_package
 from leastwise.api.errors import describe
+from leastwise.api.forwarded import TrustedProxies
 from leastwise.api.protocol import json_body, models
 from leastwise.api.protocol.faults import unserved_response
 from leastwise.api.protocol.models import Routed, Service
@@ -63,6 +64,7 @@ def create_app(
     open_package: OpenPackage | None = None,
     fixed_source: Source | None = None,
     limits: BodyLimits | None = None,
+    trusted_proxies: TrustedProxies | None = None,
 ) -> Door:
     """The application.
 
@@ -75,8 +77,18 @@ def create_app(
         fixed_source: address and transport of every call, instead of the connection's: for the endpoint inside a
             sandbox.
         limits: sizes of bodies.
+        trusted_proxies: whose word about callers counts; None: nobody's.
     """
-    return Door(perform, implemented, clock, health, open_package, fixed_source, limits or BodyLimits())
+    return Door(
+        perform,
+        implemented,
+        clock,
+        health,
+        open_package,
+        fixed_source,
+        limits or BodyLimits(),
+        trusted_proxies or TrustedProxies(()),
+    )
 
 
 class Door:
@@ -91,6 +103,7 @@ class Door:
         open_package: OpenPackage | None,
         fixed_source: Source | None,
         limits: BodyLimits,
+        trusted_proxies: TrustedProxies,
     ) -> None:
         self._perform = perform
         self._implemented = frozenset(implemented)
@@ -99,6 +112,7 @@ class Door:
         self._health = health
         self._open_package = open_package
         self._fixed_source = fixed_source
+        self._trusted_proxies = trusted_proxies
         self._bodies = Bodies(limits, Held(limits.in_flight) if fixed_source is None else _HELD_FOR_SANDBOXES)
         self._date = (0, b"")
 
@@ -131,6 +145,17 @@ class Door:
             self._bodies.release(reserved)
         await self._send(send, request_id, response)
 
+    async def answer(self, scope: Scope, body: bytes) -> tuple[int, HeaderList, bytes]:
+        """Status, headers and body of the answer to a whole, small request. Never raises.
+
+        Args:
+            scope: `method`, `raw_path`, `query_string`, `headers`, `client` and `scheme`, as in ASGI.
+            body: complete.
+        """
+        request_id = new_request_id()
+        response = await self._answer(scope, scope["headers"], body, request_id, None)
+        return response.status, self._headers(request_id, response), response.body
+
     async def _answer(
         self, scope: Scope, headers: Headers, body: bytes, request_id: str, claimed: str | None
     ) -> WireResponse:
@@ -139,10 +164,9 @@ class Door:
         try:
             method, path, query = scope["method"], scope["raw_path"], scope["query_string"]
             proof = await _proof(method, path, query, headers, body)
-            if isinstance(proof, SigV4Proof):
-                # SECURITY: scope confusion. From here on the service is the one whose signing key will be asked for, not
-                # one that a second look at the header could find.
-                claimed = proof.service
+            # SECURITY: scope confusion. From here on the service is the one whose signing key will be asked for, not
+            # one that a second look at the header could find.
+            claimed = proof.service if isinstance(proof, SigV4Proof) else sigv4.claimed_service(headers, query)
             if claimed == "lambda" and invoke_lane.is_invoke(method, path):
                 params = invoke_lane.read_invoke(path, query, headers, body)
                 if params is not None and ("lambda", invoke_lane.OPERATION) in self._implemented:
@@ -236,7 +260,9 @@ class Door:
         )
 
     def _source(self, scope: Scope, headers: Headers) -> Source:
-        """SECURITY: spoofed addresses. The peer of the connection counts, never X-Forwarded-For or its like."""
+        """SECURITY: spoofed addresses. The peer of the connection counts, never X-Forwarded-For or its like, unless the
+        peer is a proxy that the installation says it trusts.
+        """
         user_agent = ""
         for name, value in headers:
             if name == b"user-agent":
@@ -249,6 +275,8 @@ class Door:
             client = scope.get("client")
             ip = client[0].removeprefix("::ffff:").partition("%")[0] if client else ""
             tls = scope["scheme"] == "https"
+            if self._trusted_proxies:
+                ip, tls = self._trusted_proxies.caller(ip, headers, tls=tls)
         return Source(ip=ip, user_agent=user_agent, tls=tls, received_at_ms=self._clock.now_ms())
 
     def _fault(
@@ -274,6 +302,11 @@ class Door:
         )
 
     async def _send(self, send: Send, request_id: str, response: WireResponse) -> None:
+        headers = self._headers(request_id, response)
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    def _headers(self, request_id: str, response: WireResponse) -> HeaderList:
         headers: HeaderList = [
             *response.headers,
             (b"x-amzn-requestid", request_id.encode("ascii")),
@@ -281,8 +314,7 @@ class Door:
         ]
         if response.status != 204:  # noqa: PLR2004 - SOURCE: RFC 9110 section 8.6
             headers.append((b"content-length", str(len(response.body)).encode("ascii")))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
+        return headers
 
     def _now(self) -> bytes:
         """The Date header. SDKs set their clocks by it."""

@@ -16,6 +16,7 @@ from leastwise.api.protocol import models, wire
 from leastwise.api.protocol.wire import WireError
 from leastwise.functions import interface as functions
 from leastwise.iam import interface as iam
+from leastwise.iam import organization
 from leastwise.kernel import errors
 from leastwise.logs import interface as logs
 from leastwise.runtime import interface as runtime
@@ -43,6 +44,7 @@ class _Row:
 _Rows = Mapping[type[Exception], _Row]
 
 INTERNAL: Final = "An internal error occurred. Please retry later."
+SEALED_DENIAL_HEADER: Final = "x-leastwise-authorization-message"
 _MISSING: Final = "Missing Authentication Token"
 
 _REST_JSON: Final[_Rows] = {
@@ -113,6 +115,41 @@ _QUERY: Final[_Rows] = {
 
 _PROTOCOLS: Final[Mapping[str, _Rows]] = {"rest-json": _REST_JSON, "json": _JSON, "query": _QUERY}
 
+_ORGANIZATIONS: Final[_Rows] = {
+    organization.OrganizationNotInUse: _Row("AWSOrganizationsNotInUseException", 400),
+    organization.AlreadyInOrganization: _Row("AlreadyInOrganizationException", 400),
+    organization.ConstraintViolation: _Row("ConstraintViolationException", 400),
+    organization.InvalidOrganizationInput: _Row("InvalidInputException", 400),
+    organization.MalformedGuardrail: _Row("MalformedPolicyDocumentException", 400),
+    organization.AccountNotFound: _Row("AccountNotFoundException", 400),
+    organization.AccountAlreadyClosed: _Row("AccountAlreadyClosedException", 400),
+    organization.AccountInPlace: _Row("DuplicateAccountException", 400),
+    organization.ChildNotFound: _Row("ChildNotFoundException", 400),
+    organization.CreationNotFound: _Row("CreateAccountStatusNotFoundException", 400),
+    organization.DestinationParentNotFound: _Row("DestinationParentNotFoundException", 400),
+    organization.GuardrailAlreadyAttached: _Row("DuplicatePolicyAttachmentException", 400),
+    organization.GuardrailExists: _Row("DuplicatePolicyException", 400),
+    organization.GuardrailInUse: _Row("PolicyInUseException", 400),
+    organization.GuardrailNotAttached: _Row("PolicyNotAttachedException", 400),
+    organization.GuardrailNotFound: _Row("PolicyNotFoundException", 400),
+    organization.GuardrailTypeEnabled: _Row("PolicyTypeAlreadyEnabledException", 400),
+    organization.GuardrailTypeNotEnabled: _Row("PolicyTypeNotEnabledException", 400),
+    organization.GuardrailTypeNotOffered: _Row("PolicyTypeNotAvailableForOrganizationException", 400),
+    organization.ParentNotFound: _Row("ParentNotFoundException", 400),
+    organization.RootNotFound: _Row("RootNotFoundException", 400),
+    organization.SourceParentNotFound: _Row("SourceParentNotFoundException", 400),
+    organization.TargetNotFound: _Row("TargetNotFoundException", 400),
+    organization.UnitExists: _Row("DuplicateOrganizationalUnitException", 400),
+    organization.UnitNotEmpty: _Row("OrganizationalUnitNotEmptyException", 400),
+    organization.UnitNotFound: _Row("OrganizationalUnitNotFoundException", 400),
+    wire.ShapeInvalid: _Row("InvalidInputException", 400),
+    iam.InvalidInput: _Row("InvalidInputException", 400),
+    errors.Conflict: _Row("ConcurrentModificationException", 400),
+    errors.Throttled: _Row("TooManyRequestsException", 400),
+    errors.Unavailable: _Row("ServiceException", 500, sender_fault=False, message=INTERNAL),
+    Exception: _Row("ServiceException", 500, sender_fault=False, message=INTERNAL),
+}
+
 _SERVICES: Final[Mapping[str, _Rows]] = {
     "lambda": {
         wire.NotJson: _Row("InvalidRequestContentException", 400),
@@ -135,6 +172,9 @@ _SERVICES: Final[Mapping[str, _Rows]] = {
         iam.MalformedPolicy: _Row("MalformedPolicyDocument", 400),
         iam.InvalidInput: _Row("InvalidInput", 400),
         iam.DeleteConflict: _Row("DeleteConflict", 409),
+        iam.PasswordPolicyViolation: _Row("PasswordPolicyViolation", 400),
+        iam.InvalidUserType: _Row("InvalidUserType", 400),
+        iam.EntityTemporarilyUnmodifiable: _Row("EntityTemporarilyUnmodifiable", 409),
         errors.NotFound: _Row("NoSuchEntity", 404),
         errors.AlreadyExists: _Row("EntityAlreadyExists", 409),
         errors.Conflict: _Row("ConcurrentModification", 409),
@@ -144,7 +184,9 @@ _SERVICES: Final[Mapping[str, _Rows]] = {
     "sts": {
         iam.MalformedPolicy: _Row("MalformedPolicyDocument", 400),
         iam.PackedPolicyTooLarge: _Row("PackedPolicyTooLarge", 400),
+        iam.InvalidAuthorizationMessage: _Row("InvalidAuthorizationMessageException", 400),
     },
+    "organizations": _ORGANIZATIONS,
     "logs": {
         logs.InvalidLogsParameter: _Row("InvalidParameterException", 400),
         wire.Unparseable: _Row("SerializationException", 400),
@@ -175,6 +217,10 @@ def describe(error: Exception, service: str) -> WireError:
     if row.retry_after_s is not None:
         headers = (("Retry-After", detail.get("retryAfterSeconds", str(row.retry_after_s))),)
         detail = {key: value for key, value in detail.items() if key != "retryAfterSeconds"}
+    # AWS's sentence stays as it is: the reasons for DecodeAuthorizationMessage go beside it.
+    if iam.SEALED_DENIAL in detail:
+        headers = (*headers, (SEALED_DENIAL_HEADER, detail[iam.SEALED_DENIAL]))
+        detail = {key: value for key, value in detail.items() if key != iam.SEALED_DENIAL}
     return WireError(
         code=row.code,
         status=row.status,

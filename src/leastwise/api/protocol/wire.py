@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from leastwise.kernel import errors
 
 HeaderList = list[tuple[bytes, bytes]]
@@ -29,13 +31,12 @@ class WireRequest:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireResponse:
+class WireResponse(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP response. `Content-Length` is the app's to add."""
 
     status: int
     headers: HeaderList
-    body: bytes = field(repr=False)
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
