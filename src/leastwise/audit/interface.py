@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from leastwise.iam.interface import Decision, Principal
 from leastwise.kernel import errors
@@ -12,8 +14,7 @@ from leastwise.kernel.call import Source
 from leastwise.kernel.events import Access, EventClass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
     """What `flows.perform` knows about one call when it is over; `audit` turns it into a CloudTrail record.
 
     Args:
@@ -35,6 +36,8 @@ class Happening:
         error_message: AWS message, None when it succeeded.
         decision: None when it was never decided.
         additional: what else belongs in `additionalEventData` (`billedMs`, `codeSha256`, ...). Never a payload.
+        shared_event_id: of a call from one account on what another one owns: both accounts' records carry it. The one
+            for the owner names the caller by account only.
     """
 
     request_id: str
@@ -54,7 +57,8 @@ class Happening:
     error_code: str | None = None
     error_message: str | None = None
     decision: Decision | None = None
-    additional: Mapping[str, str | int] = field(default_factory=dict)
+    additional: Mapping[str, str | int] = msgspec.field(default_factory=dict)
+    shared_event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,16 @@ class Trail(Protocol):
 
     def entries(self, *, first_sequence: int = 0) -> Iterator[Entry]:
         """Reads back in order."""
+        ...
+
+
+class Records(Protocol):
+    """Reads single records back. Implemented by `audit.service.Ledger`."""
+
+    async def find(self, wanted: str, *, account_id: str) -> Mapping[str, Any] | None:
+        """The newest record of an account with this request id or event id, as CloudTrail writes it; None when there
+        is none among the newest ones (`audit.finding.MOST_BYTES`).
+        """
         ...
 
 

@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw, UnsetType, field
 
 from leastwise.audit.interface import Happening
 from leastwise.audit.parameters import bounded, cut, scrubbed
-from leastwise.iam.interface import Decision, Principal, PrincipalKind
+from leastwise.iam.interface import Issuer, Principal, PrincipalKind
 from leastwise.kernel.clock import iso_seconds
 from leastwise.kernel.events import Access, EventClass
 
@@ -36,7 +36,12 @@ _RESOURCE_TYPES: Final[Mapping[tuple[str, str], str]] = {
     ("iam", "role"): "AWS::IAM::Role",
     ("iam", "policy"): "AWS::IAM::ManagedPolicy",
     ("logs", "log-group"): "AWS::Logs::LogGroup",
+    ("organizations", "account"): "AWS::Organizations::Account",
+    ("organizations", "ou"): "AWS::Organizations::OrganizationalUnit",
+    ("organizations", "policy"): "AWS::Organizations::Policy",
 }
+_SOURCES: Final = {"accessanalyzer": "access-analyzer"}
+"""Where the name in `eventSource` is not the one of the service model."""
 
 Text = Callable[[str, int], str]
 """(text, most characters) -> what may stand in the record."""
@@ -52,7 +57,7 @@ class _Issuer(msgspec.Struct, frozen=True, gc=False):
     principal_id: str = field(name="principalId")
     arn: str
     account_id: str = field(name="accountId")
-    user_name: str = field(name="userName")
+    user_name: str | UnsetType = field(name="userName")
 
 
 class _Session(msgspec.Struct, frozen=True, gc=False):
@@ -101,6 +106,7 @@ class _Record(msgspec.Struct, frozen=True, gc=False):
     recipient: str = field(name="recipientAccountId")
     category: str = field(name="eventCategory")
     tls: dict[str, str] | UnsetType = field(name="tlsDetails")
+    shared: str | UnsetType = field(name="sharedEventID")
 
 
 class EventId(msgspec.Struct):
@@ -136,7 +142,12 @@ def _encode(happening: Happening, text: Text) -> bytes:
     error = happening.error_code
     words = happening.error_message
     principal = happening.principal
-    identity = _stranger(happening.claimed_access_key_id, text) if principal is None else _identity_of(principal)
+    if principal is None:
+        identity = _stranger(happening.claimed_access_key_id, text)
+    elif happening.shared_event_id is not None and happening.account_id != principal.account_id:
+        identity = _other_account(principal)
+    else:
+        identity = _identity_of(principal)
     parameters = happening.parameters
     return _ENCODER.encode(
         _Record(
@@ -152,7 +163,7 @@ def _encode(happening: Happening, text: Text) -> bytes:
             UNSET if words is None else text(words, _SENTENCE),
             None if parameters is None or not management else bounded(parameters, text),
             None,
-            _additional(happening.decision, happening.additional, text),
+            _additional(happening, text),
             happening.request_id,
             happening.event_id,
             happening.access is Access.READ,
@@ -162,19 +173,23 @@ def _encode(happening: Happening, text: Text) -> bytes:
             happening.account_id,
             "Management" if management else "Data",
             {} if source.tls else UNSET,
+            UNSET if happening.shared_event_id is None else happening.shared_event_id,
         )
     )
 
 
-def _additional(decision: Decision | None, additional: Mapping[str, str | int], text: Text) -> dict[str, Any]:
+def _additional(happening: Happening, text: Text) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    for name, value in additional.items():
+    for name, value in happening.additional.items():
         if isinstance(value, str):
             kept[name] = text(value, _SENTENCE)
         elif isinstance(value, int):
             kept[name] = value
-    if decision is not None:
-        kept["decision"] = decision
+    if happening.decision is not None:
+        kept["decision"] = happening.decision
+        if happening.principal is not None and happening.principal.session_policies:
+            # An explanation must know that there was one more layer, whose text is too long for a record.
+            kept["sessionPolicies"] = len(happening.principal.session_policies)
     return kept
 
 
@@ -185,12 +200,23 @@ def _instant(epoch_s: int) -> str:
 
 @lru_cache(maxsize=64)
 def _event_source(service: str) -> str:
-    return f"{service}.amazonaws.com"
+    return f"{_SOURCES.get(service, service)}.amazonaws.com"
 
 
 def _stranger(claimed_access_key_id: str, text: Text) -> Raw:
     """Nobody was authenticated. Not kept: strangers choose these and could push everyone else's identity out."""
     return Raw(_ENCODER.encode(_Identity("Unknown", access_key_id=text(claimed_access_key_id, _NAME))))
+
+
+def _other_account(principal: Principal) -> Raw:
+    """Whoever called from another account, as the owner of what was called sees it.
+
+    SECURITY: names, sessions and access keys of one account are nobody's business in another.
+    Source: CloudTrail User Guide, "CloudTrail userIdentity element", type AWSAccount.
+    """
+    return Raw(
+        _ENCODER.encode(_Identity("AWSAccount", principal_id=principal.unique_id, account_id=principal.account_id))
+    )
 
 
 def _identity_of(principal: Principal) -> Raw:
@@ -205,6 +231,7 @@ def _identity_of(principal: Principal) -> Raw:
         principal.session_issued_at_ms,
         principal.mfa_authenticated_at_ms,
         principal.source_identity,
+        principal.federated_by,
     )
 
 
@@ -220,6 +247,7 @@ def _identity(  # noqa: PLR0917 - a cache key of plain values
     issued_at_ms: int | None,
     mfa_at_ms: int | None,
     source_identity: str | None,
+    federated_by: Issuer | None,
 ) -> Raw:
     """Source: CloudTrail User Guide, "CloudTrail userIdentity element", examples by type."""
     if kind == PrincipalKind.SERVICE:
@@ -227,6 +255,10 @@ def _identity(  # noqa: PLR0917 - a cache key of plain values
     issuer: _Issuer | UnsetType = UNSET
     if role_arn is not None:
         issuer = _Issuer("Role", unique_id.partition(":")[0], role_arn, account_id, name)
+    elif federated_by is not None:
+        by = federated_by
+        kind_of_issuer = PrincipalKind.USER if by.name else PrincipalKind.ROOT
+        issuer = _Issuer(kind_of_issuer.value, by.unique_id, by.arn, account_id, by.name or UNSET)
     session: _Session | UnsetType = UNSET
     if issued_at_ms is not None:
         attributes = _Attributes(iso_seconds(issued_at_ms), "false" if mfa_at_ms is None else "true")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from leastwise.audit.chain import Header, frame, frame_header, read_line
+from leastwise.audit.finding import find_record
 from leastwise.audit.interface import (
     Entry,
     Happening,
@@ -34,7 +35,7 @@ _NOT_OPEN: Final = "The trail is not open."
 
 
 class Ledger:
-    """Keeps `audit.interface.Trail`. `recover()` first, `close()` last.
+    """Keeps `audit.interface.Trail` and `Records`. `recover()` first, `close()` last.
 
     What a record survives: a killed process as soon as `append` has returned or the transaction of `stage` has
     committed; a power cut after the next group commit, at most `commit_interval_ms` later (`durable()` waits for it),
@@ -97,6 +98,7 @@ class Ledger:
         self._wake = asyncio.Event()
         self._publishing = asyncio.Lock()
         self._settling = asyncio.Lock()
+        self._finding = asyncio.Lock()
         self._commit: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -166,6 +168,14 @@ class Ledger:
                 if raw.endswith(b"\n") and line.sequence is not None and line.sequence >= first_sequence:
                     digest = "" if line.digest is None else line.digest.hex()
                     yield Entry(sequence=line.sequence, payload=line.payload, digest=digest)
+
+    async def find(self, wanted: str, *, account_id: str) -> Mapping[str, Any] | None:
+        """See the port `Records`."""
+        # SECURITY: one search at a time, in a thread: whoever may ask must not be able to keep every core busy.
+        async with self._finding:
+            return await asyncio.to_thread(
+                find_record, wanted, self._store.segments(), self._store.lines, account_id=account_id
+            )
 
     def ping(self) -> None:
         """Raises `TrailUnavailable` when nothing can be recorded."""

@@ -185,7 +185,9 @@ async def _check_role(scene: Scene, parameters: Parameters) -> None:
     if role_arn is None:
         return
     function_arn = function_name(scene, parameters).arn
-    if await scene.services.sessions.role_can_be_assumed_by(role_arn, _LAMBDA, source_arn=function_arn):
+    if await scene.services.sessions.role_can_be_assumed_by(
+        role_arn, _LAMBDA, now_ms=scene.now_ms, source_arn=function_arn
+    ):
         return
     message = "The role defined for the function cannot be assumed by Lambda."
     raise InvalidParameter(message, detail={"Type": "User"})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from leastwise.flows.function_shapes import read_permission
 from leastwise.flows.function_target import find_function, function_name, resolve_function, target_of
@@ -23,6 +24,35 @@ async def resolve_granting_function(scene: Scene, parameters: Parameters) -> Tar
     if parameters.get("FunctionUrlAuthType"):
         asks["lambda:functionurlauthtype"] = parameters["FunctionUrlAuthType"]
     return target_of(name, await scene.services.catalog.get(name.account_id, name.name), asks=asks)
+
+
+async def resolve_ungranting_function(scene: Scene, parameters: Parameters) -> Target:
+    """The function, and to whom the statement that would go opens it.
+
+    Source: Service Authorization Reference, AWS Lambda, RemovePermission.
+    """
+    name = function_name(scene, parameters)
+    function = await scene.services.catalog.get(name.account_id, name.name)
+    asks: dict[str, ContextValue] = {}
+    if function is not None and function.policy is not None:
+        asks = _granted(json.loads(function.policy), parameters["StatementId"])
+    return target_of(name, function, asks=asks)
+
+
+def _granted(policy: Mapping[str, Any], sid: str) -> dict[str, ContextValue]:
+    """What AddPermission was asked for, from the statement that it made."""
+    for statement in policy["Statement"]:
+        if statement.get("Sid") != sid:
+            continue
+        principal = statement["Principal"]
+        asks: dict[str, ContextValue] = {
+            "lambda:principal": principal if isinstance(principal, str) else next(iter(principal.values()))
+        }
+        auth_type = statement.get("Condition", {}).get("StringEquals", {}).get("lambda:FunctionUrlAuthType")
+        if auth_type is not None:
+            asks["lambda:functionurlauthtype"] = auth_type
+        return asks
+    return {}
 
 
 async def add_permission(scene: Scene, parameters: Parameters) -> Parameters:
@@ -100,7 +130,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         service="lambda",
         name="RemovePermission",
         action="lambda:RemovePermission",
-        target=resolve_function,
+        target=resolve_ungranting_function,
         handle=remove_permission,
         access=Access.WRITE,
     ),

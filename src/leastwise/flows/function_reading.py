@@ -13,6 +13,17 @@ from leastwise.functions.naming import LATEST
 from leastwise.functions.packages import LARGEST_UNPACKED_BYTES, LARGEST_ZIP_BYTES
 from leastwise.kernel.events import Access
 
+_NOT_LISTED: Final = frozenset(
+    {
+        "State",
+        "StateReason",
+        "StateReasonCode",
+        "LastUpdateStatus",
+        "LastUpdateStatusReason",
+        "LastUpdateStatusReasonCode",
+        "RuntimeVersionConfig",
+    }
+)
 _LARGEST_PAGE: Final = 50
 """Source: Lambda API Reference, ListFunctions: "returns a maximum of 50 items in each response"."""
 
@@ -54,7 +65,7 @@ async def list_functions(scene: Scene, parameters: Parameters) -> Parameters:
         limit=min(parameters.get("MaxItems") or _LARGEST_PAGE, _LARGEST_PAGE),
     )
     qualify = parameters.get("FunctionVersion") == "ALL"
-    shown = [_show_version(function) if qualify else show_configuration(function) for function in page]
+    shown = [_listed(_show_version(function) if qualify else show_configuration(function)) for function in page]
     return {"Functions": shown} if marker is None else {"Functions": shown, "NextMarker": marker}
 
 
@@ -126,6 +137,11 @@ async def list_provisioned_concurrency_configs(scene: Scene, parameters: Paramet
 
 async def list_event_source_mappings(_scene: Scene, _parameters: Parameters) -> Parameters:
     return {"EventSourceMappings": []}
+
+
+def _listed(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Source: Lambda API Reference, ListFunctions ("returns a subset of the FunctionConfiguration fields")."""
+    return {member: value for member, value in configuration.items() if member not in _NOT_LISTED}
 
 
 def _show_version(function: Function) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Policies of users and roles: inline, attached, and permissions boundaries. The same rows for both kinds."""
+"""Policies of users, groups and roles: inline, attached, and permissions boundaries. The same rows for each kind."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from leastwise.flows import identity_shapes as shapes
 from leastwise.flows import identity_targets as targets
+from leastwise.flows.identity_kinds import of_kind
+from leastwise.flows.identity_rows import read, write
 from leastwise.flows.interface import Operation, Parameters, Scene
 from leastwise.iam.directory import IdentityKind
 from leastwise.kernel.events import Access
@@ -83,24 +85,20 @@ _VERBS: tuple[tuple[str, _Verb, Access, _Supply | None], ...] = (
     ("Attach{}Policy", _attach, Access.WRITE, targets.policy_arn),
     ("Detach{}Policy", _detach, Access.WRITE, targets.policy_arn),
     ("ListAttached{}Policies", _list_attached, Access.READ, None),
+)
+_BOUNDARY_VERBS: tuple[tuple[str, _Verb, Access, _Supply | None], ...] = (
     ("Put{}PermissionsBoundary", _put_boundary, Access.WRITE, targets.requested_boundary),
     ("Delete{}PermissionsBoundary", _delete_boundary, Access.WRITE, None),
 )
 
 
 def _row(pattern: str, verb: _Verb, access: Access, supply: _Supply | None, kind: IdentityKind) -> Operation:
-    async def handle(scene: Scene, parameters: Parameters) -> Parameters:
-        return await verb(scene, kind, parameters)
-
-    name = pattern.format(kind.value.capitalize())
-    return Operation(
-        service="iam",
-        name=name,
-        action=f"iam:{name}",
-        target=targets.named(kind, supply),
-        handle=handle,
-        access=access,
-    )
+    name, target, handle = pattern.format(targets.title(kind)), targets.named(kind, supply), of_kind(kind, verb)
+    return write(name, target, handle) if access is Access.WRITE else read(name, target, handle)
 
 
-OPERATIONS: tuple[Operation, ...] = tuple(_row(*verb, kind) for kind in IdentityKind for verb in _VERBS)
+OPERATIONS: tuple[Operation, ...] = (
+    *(_row(*verb, kind) for kind in IdentityKind for verb in _VERBS),
+    # A group has no boundary: it is nobody.
+    *(_row(*verb, kind) for kind in (IdentityKind.USER, IdentityKind.ROLE) for verb in _BOUNDARY_VERBS),
+)

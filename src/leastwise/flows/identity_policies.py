@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from leastwise.flows import identity_shapes as shapes
 from leastwise.flows import identity_targets as targets
+from leastwise.flows.identity_rows import read, write
 from leastwise.flows.interface import Operation, Parameters, Scene, Target
-from leastwise.iam.directory import IdentityKind, IdentityRef, PolicyVersion, User
-from leastwise.kernel.events import Access
+from leastwise.iam.directory import IdentityKind, IdentityRef, PolicyVersion
 
 
 async def _create_policy(scene: Scene, parameters: Parameters) -> Parameters:
@@ -109,37 +109,29 @@ async def _untag_policy(scene: Scene, parameters: Parameters) -> Parameters:
 
 async def _list_policy_tags(scene: Scene, parameters: Parameters) -> Parameters:
     policy = await scene.services.identities.policies.get(scene.account_id, parameters["PolicyArn"])
-    cut, more = shapes.page(parameters, shapes.tag_list(policy.tags), key=lambda tag: tag["Key"])
-    return {"Tags": list(cut), **more}
+    return shapes.tag_page(parameters, policy.tags)
 
 
 async def _list_entities_for_policy(scene: Scene, parameters: Parameters) -> Parameters:
     identities = scene.services.identities
     policy = await identities.policies.get(scene.account_id, parameters["PolicyArn"])
-    usage = parameters.get("PolicyUsageFilter", "PermissionsPolicy")
+    usage, prefix, wanted = (parameters.get(name) for name in ("PolicyUsageFilter", "PathPrefix", "EntityFilter"))
     found: set[IdentityRef] = set()
-    if usage == "PermissionsPolicy":
+    if usage != "PermissionsBoundary":
         found.update(await identities.grants.attached_to(scene.account_id, policy.arn))
-    else:
+    if usage != "PermissionsPolicy":
         found.update(await identities.grants.bound_by(scene.account_id, policy.arn))
-    prefix, wanted = parameters.get("PathPrefix", "/"), parameters.get("EntityFilter")
     named: list[tuple[str, IdentityKind, dict[str, str]]] = []
     for ref in found:
         identity = await targets.find(scene, ref.kind, ref.name)
-        fits = identity is not None and identity.path.startswith(prefix)
-        if identity is None or not fits or wanted not in {None, ref.kind.value.capitalize()}:
+        title = targets.title(ref.kind)
+        if identity is None or not identity.path.startswith(prefix or "/") or wanted not in {None, title}:
             continue
-        title = ref.kind.value.capitalize()
-        unique_id = identity.user_id if isinstance(identity, User) else identity.role_id
-        shape = {f"{title}Name": identity.name, f"{title}Id": unique_id}
-        named.append((f"{ref.kind.value} {identity.name}", ref.kind, shape))
+        shape = {f"{title}Name": identity.name, f"{title}Id": shapes.unique_id(identity)}
+        named.append((f"{title} {identity.name}", ref.kind, shape))
     cut, more = shapes.page(parameters, sorted(named, key=lambda item: item[0]), key=lambda item: item[0])
-    return {
-        "PolicyGroups": [],
-        "PolicyUsers": [shape for _, kind, shape in cut if kind is IdentityKind.USER],
-        "PolicyRoles": [shape for _, kind, shape in cut if kind is IdentityKind.ROLE],
-        **more,
-    }
+    lists = {f"Policy{targets.title(kind)}s": [shape for _, of, shape in cut if of is kind] for kind in IdentityKind}
+    return {**lists, **more}
 
 
 def _created_policy(scene: Scene, parameters: Parameters) -> Target:
@@ -152,109 +144,17 @@ def _created_policy(scene: Scene, parameters: Parameters) -> Target:
 
 
 OPERATIONS: tuple[Operation, ...] = (
-    Operation(
-        service="iam",
-        name="CreatePolicy",
-        action="iam:CreatePolicy",
-        target=_created_policy,
-        further=targets.tagged("iam:TagPolicy", _created_policy),
-        handle=_create_policy,
-        access=Access.WRITE,
-    ),
-    Operation(
-        service="iam",
-        name="GetPolicy",
-        action="iam:GetPolicy",
-        target=targets.policy,
-        handle=_get_policy,
-        access=Access.READ,
-    ),
-    Operation(
-        service="iam",
-        name="ListPolicies",
-        action="iam:ListPolicies",
-        target=targets.listed("policy"),
-        handle=_list_policies,
-        access=Access.READ,
-    ),
-    Operation(
-        service="iam",
-        name="DeletePolicy",
-        action="iam:DeletePolicy",
-        target=targets.policy,
-        handle=_delete_policy,
-        access=Access.WRITE,
-    ),
-    Operation(
-        service="iam",
-        name="CreatePolicyVersion",
-        action="iam:CreatePolicyVersion",
-        target=targets.policy,
-        handle=_create_policy_version,
-        access=Access.WRITE,
-    ),
-    Operation(
-        service="iam",
-        name="GetPolicyVersion",
-        action="iam:GetPolicyVersion",
-        target=targets.policy,
-        handle=_get_policy_version,
-        access=Access.READ,
-    ),
-    Operation(
-        service="iam",
-        name="ListPolicyVersions",
-        action="iam:ListPolicyVersions",
-        target=targets.policy,
-        handle=_list_policy_versions,
-        access=Access.READ,
-    ),
-    Operation(
-        service="iam",
-        name="SetDefaultPolicyVersion",
-        action="iam:SetDefaultPolicyVersion",
-        target=targets.policy,
-        handle=_set_default_policy_version,
-        access=Access.WRITE,
-    ),
-    Operation(
-        service="iam",
-        name="DeletePolicyVersion",
-        action="iam:DeletePolicyVersion",
-        target=targets.policy,
-        handle=_delete_policy_version,
-        access=Access.WRITE,
-    ),
-    Operation(
-        service="iam",
-        name="TagPolicy",
-        action="iam:TagPolicy",
-        target=targets.policy,
-        handle=_tag_policy,
-        access=Access.WRITE,
-    ),
-    Operation(
-        service="iam",
-        name="UntagPolicy",
-        action="iam:UntagPolicy",
-        target=targets.policy,
-        handle=_untag_policy,
-        access=Access.WRITE,
-    ),
-    Operation(
-        service="iam",
-        name="ListPolicyTags",
-        action="iam:ListPolicyTags",
-        target=targets.policy,
-        handle=_list_policy_tags,
-        access=Access.READ,
-    ),
-    Operation(
-        service="iam",
-        name="ListEntitiesForPolicy",
-        action="iam:ListEntitiesForPolicy",
-        target=targets.policy,
-        handle=_list_entities_for_policy,
-        access=Access.READ,
-    ),
+    write("CreatePolicy", _created_policy, _create_policy, further=targets.tagged("iam:TagPolicy", _created_policy)),
+    read("GetPolicy", targets.policy, _get_policy),
+    read("ListPolicies", targets.listed("policy"), _list_policies),
+    write("DeletePolicy", targets.policy, _delete_policy),
+    write("CreatePolicyVersion", targets.policy, _create_policy_version),
+    read("GetPolicyVersion", targets.policy, _get_policy_version),
+    read("ListPolicyVersions", targets.policy, _list_policy_versions),
+    write("SetDefaultPolicyVersion", targets.policy, _set_default_policy_version),
+    write("DeletePolicyVersion", targets.policy, _delete_policy_version),
+    write("TagPolicy", targets.policy, _tag_policy),
+    write("UntagPolicy", targets.policy, _untag_policy),
+    read("ListPolicyTags", targets.policy, _list_policy_tags),
+    read("ListEntitiesForPolicy", targets.policy, _list_entities_for_policy),
 )

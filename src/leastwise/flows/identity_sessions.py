@@ -5,12 +5,13 @@ Source: STS API Reference; Service Authorization Reference, "AWS Security Token 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from leastwise.flows import identity_shapes as shapes
 from leastwise.flows import identity_targets as targets
 from leastwise.flows.interface import Demand, Operation, Parameters, Scene, Target
-from leastwise.iam.interface import Credentials
+from leastwise.iam.interface import Credentials, PrincipalKind
 from leastwise.kernel import errors
 from leastwise.kernel.events import Access
 
@@ -23,6 +24,8 @@ async def _get_caller_identity(scene: Scene, _parameters: Parameters) -> Paramet
 async def _role_to_assume(scene: Scene, parameters: Parameters) -> Target:
     """The role with its trust policy as the resource policy. An unknown role has none, and so trusts nobody."""
     arn = str(parameters["RoleArn"])
+    if scene.principal.kind is PrincipalKind.FEDERATED_USER:
+        raise _out_of_reach(scene, "AssumeRole", arn)
     segments = arn.split(":", 5)
     if len(segments) != 6 or segments[:4] != ["arn", "aws", "iam", ""] or not segments[5].startswith("role/"):  # noqa: PLR2004 - an ARN's segments
         message = f"{arn} is invalid"
@@ -32,8 +35,10 @@ async def _role_to_assume(scene: Scene, parameters: Parameters) -> Target:
     context["sts:rolesessionname"] = parameters["RoleSessionName"]
     if "ExternalId" in parameters:
         context["sts:externalid"] = parameters["ExternalId"]
-    if "SourceIdentity" in parameters:
-        context["sts:sourceidentity"] = parameters["SourceIdentity"]
+    # A source identity that the caller has is set again on the new session.
+    source_identity = parameters.get("SourceIdentity") or scene.principal.source_identity
+    if source_identity:
+        context["sts:sourceidentity"] = source_identity
     if parameters.get("TransitiveTagKeys"):
         context["sts:transitivetagkeys"] = tuple(parameters["TransitiveTagKeys"])
     if role is None:
@@ -70,7 +75,7 @@ async def _assume_role(scene: Scene, parameters: Parameters) -> Parameters:
         session_name=parameters["RoleSessionName"],
         duration_s=parameters.get("DurationSeconds"),
         policy=parameters.get("Policy"),
-        policy_arns=[descriptor.get("arn", "") for descriptor in parameters.get("PolicyArns") or ()],
+        policy_arns=_policy_arns(parameters),
         tags=shapes.tags_of(parameters),
         transitive_tag_keys=parameters.get("TransitiveTagKeys") or (),
         source_identity=parameters.get("SourceIdentity"),
@@ -97,12 +102,76 @@ async def _get_session_token(scene: Scene, parameters: Parameters) -> Parameters
     return {"Credentials": _credentials(credentials)}
 
 
+def _federated_user(scene: Scene, parameters: Parameters) -> Target:
+    """The session that the call would make."""
+    arn = f"arn:aws:sts::{scene.account_id}:federated-user/{parameters['Name']}"
+    return Target(arn=arn, account_id=scene.account_id, context=targets.request_tags(parameters))
+
+
+async def _get_federation_token(scene: Scene, parameters: Parameters) -> Parameters:
+    made = await scene.services.sessions.federation_token(
+        scene.principal,
+        parameters["Name"],
+        duration_s=parameters.get("DurationSeconds"),
+        policy=parameters.get("Policy"),
+        policy_arns=_policy_arns(parameters),
+        tags=shapes.tags_of(parameters),
+        now_ms=scene.now_ms,
+    )
+    scene.notes["issuedAccessKeyId"] = made.credentials.access_key_id
+    result: dict[str, Any] = {
+        "Credentials": _credentials(made.credentials),
+        "FederatedUser": {"FederatedUserId": made.unique_id, "Arn": made.arn},
+    }
+    if made.packed_policy_percent is not None:
+        result["PackedPolicySize"] = made.packed_policy_percent
+    return result
+
+
+async def _decode_authorization_message(scene: Scene, parameters: Parameters) -> Parameters:
+    decoded = scene.services.sessions.decode_authorization_message(scene.account_id, parameters["EncodedMessage"])
+    return {"DecodedMessage": decoded}
+
+
+def _for_long_lived(name: str) -> Callable[[Scene, Parameters], Target]:
+    """Operations that act on no resource, out of reach of the sessions of users and of federated users.
+
+    Source: STS API Reference, GetSessionToken ("You cannot call any AWS STS API except AssumeRole or
+    GetCallerIdentity") and GetFederationToken ("You cannot call any AWS STS operations except GetCallerIdentity").
+    """
+
+    def resolve(scene: Scene, _parameters: Parameters) -> Target:
+        principal = scene.principal
+        if principal.session_issued_at_ms is not None and principal.kind is not PrincipalKind.ROLE_SESSION:
+            raise _out_of_reach(scene, name, "*")
+        return Target(arn="*", account_id=scene.account_id)
+
+    return resolve
+
+
+def _out_of_reach(scene: Scene, name: str, resource: str) -> errors.Denied:
+    return errors.Denied(
+        f"User: {scene.principal.arn} is not authorized to perform: sts:{name} on resource: {resource}"
+    )
+
+
 async def _get_access_key_info(scene: Scene, parameters: Parameters) -> Parameters:
+    if parameters["AccessKeyId"].startswith("ASIA"):
+        # A session is kept nowhere but in its token, and its key id says nothing.
+        message = (
+            f"The account of {parameters['AccessKeyId']} is not known: a key of a session stands in its token alone. "
+            "GetCallerIdentity with the key tells it."
+        )
+        raise errors.Invalid(message)
     key = await scene.services.identities.access_keys.find(parameters["AccessKeyId"])
     if key is None:
         message = f"The Access Key with id {parameters['AccessKeyId']} cannot be found."
         raise errors.Invalid(message)
     return {"Account": key.account_id}
+
+
+def _policy_arns(parameters: Parameters) -> list[str]:
+    return [descriptor.get("arn", "") for descriptor in parameters.get("PolicyArns") or ()]
 
 
 def _refuse_what_is_not_there_yet(parameters: Parameters) -> None:
@@ -152,9 +221,27 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         service="sts",
+        name="GetFederationToken",
+        action="sts:GetFederationToken",
+        target=_federated_user,
+        further=targets.tagged("sts:TagSession", _federated_user),
+        handle=_get_federation_token,
+        access=Access.READ,
+    ),
+    Operation(
+        service="sts",
+        name="DecodeAuthorizationMessage",
+        action="sts:DecodeAuthorizationMessage",
+        target=_for_long_lived("DecodeAuthorizationMessage"),
+        handle=_decode_authorization_message,
+        access=Access.READ,
+        redact=frozenset({"EncodedMessage"}),
+    ),
+    Operation(
+        service="sts",
         name="GetAccessKeyInfo",
         action="sts:GetAccessKeyInfo",
-        target=targets.everything,
+        target=_for_long_lived("GetAccessKeyInfo"),
         handle=_get_access_key_info,
         access=Access.READ,
     ),

@@ -12,12 +12,16 @@ from urllib.parse import quote
 
 from leastwise.flows.interface import Parameters
 from leastwise.flows.pages import cut_page
-from leastwise.iam.directory import AccessKey, IdentityKind, ManagedPolicy, PolicyVersion, Role, Tag, User
+from leastwise.iam.directory import AccessKey, Group, IdentityKind, ManagedPolicy, PolicyVersion, Role, Tag, User
 
 Item = TypeVar("Item")
 
 DEFAULT_PAGE: Final = 100
-NAME_MEMBER: Final = {IdentityKind.USER: "UserName", IdentityKind.ROLE: "RoleName"}
+NAME_MEMBER: Final = {
+    IdentityKind.USER: "UserName",
+    IdentityKind.ROLE: "RoleName",
+    IdentityKind.GROUP: "GroupName",
+}
 ROOT_USER: Final = "root"
 
 
@@ -48,6 +52,39 @@ def page(
     return cut, {"IsTruncated": False} if marker is None else {"IsTruncated": True, "Marker": marker}
 
 
+def tag_page(parameters: Parameters, tags: Mapping[str, str]) -> dict[str, Any]:
+    """The answer of the operations that list tags."""
+    cut, more = page(parameters, tag_list(tags), key=lambda tag: tag["Key"])
+    return {"Tags": list(cut), **more}
+
+
+def unique_id(identity: User | Role | Group) -> str:
+    match identity:
+        case User():
+            return identity.user_id
+        case Role():
+            return identity.role_id
+        case Group():
+            return identity.group_id
+
+
+def in_list(identity: User | Role | Group) -> dict[str, Any]:
+    """An identity as lists show it. A group shows nowhere more than there."""
+    match identity:
+        case User():
+            return user_in_list(identity)
+        case Role():
+            return role_in_list(identity)
+        case Group():
+            return {
+                "Path": identity.path,
+                "GroupName": identity.name,
+                "GroupId": identity.group_id,
+                "Arn": identity.arn,
+                "CreateDate": instant(identity.created_at_ms),
+            }
+
+
 def user_in_list(user: User) -> dict[str, Any]:
     """Lists leave out tags and boundary."""
     return {
@@ -57,6 +94,12 @@ def user_in_list(user: User) -> dict[str, Any]:
         "Arn": user.arn,
         "CreateDate": instant(user.created_at_ms),
     }
+
+
+def password_use(identity: User | Role | Group) -> dict[str, Any]:
+    """Told by GetUser and ListUsers only. Source: IAM API Reference, User, PasswordLastUsed."""
+    used = identity.password_last_used_at_ms if isinstance(identity, User) else None
+    return {} if used is None else {"PasswordLastUsed": instant(used)}
 
 
 def user_shape(user: User) -> dict[str, Any]:
@@ -79,6 +122,13 @@ def role_in_list(role: Role) -> dict[str, Any]:
 
 def role_shape(role: Role) -> dict[str, Any]:
     return role_in_list(role) | _boundary(role.boundary_arn) | _tags(role.tags)
+
+
+def role_last_used(role: Role) -> dict[str, Any]:
+    """The member RoleLastUsed: empty for a role that never was."""
+    if role.last_used_at_ms is None:
+        return {"RoleLastUsed": {}}
+    return {"RoleLastUsed": {"LastUsedDate": instant(role.last_used_at_ms), "Region": role.last_used_region or ""}}
 
 
 def access_key_in_list(key: AccessKey) -> dict[str, Any]:

@@ -6,11 +6,12 @@ Source: Service Authorization Reference, "Actions, resources, and condition keys
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from leastwise.flows.identity_shapes import NAME_MEMBER
 from leastwise.flows.interface import Demand, Parameters, Scene, Target
-from leastwise.iam.directory import IdentityKind, IdentityRef, Role, User
+from leastwise.iam.directory import Group, IdentityKind, IdentityRef, Role, User
 from leastwise.iam.interface import ContextValue, PrincipalKind
 from leastwise.kernel import errors
 
@@ -41,9 +42,36 @@ def boundary(arn: str | None) -> Context:
     return {} if arn is None else {"iam:permissionsboundary": arn}
 
 
-def _identity(scene: Scene, kind: IdentityKind, name: str, found: User | Role | None) -> Target:
+class IdentityVerbs(Protocol):
+    """What the services of users, groups and roles have alike."""
+
+    async def find(self, account_id: str, name: str) -> User | Role | Group | None: ...
+    async def get(self, account_id: str, name: str) -> User | Role | Group: ...
+    async def list(self, account_id: str, path_prefix: str) -> Sequence[User | Role | Group]: ...
+    async def delete(self, account_id: str, name: str) -> None: ...
+
+
+def verbs(scene: Scene, kind: IdentityKind) -> IdentityVerbs:
+    identities = scene.services.identities
+    match kind:
+        case IdentityKind.USER:
+            return identities.users
+        case IdentityKind.ROLE:
+            return identities.roles
+        case IdentityKind.GROUP:
+            return identities.groups
+
+
+def title(kind: IdentityKind) -> str:
+    """The kind as it stands in names of operations and members: `User`."""
+    return kind.value.capitalize()
+
+
+def _identity(scene: Scene, kind: IdentityKind, name: str, found: User | Role | Group | None) -> Target:
     if found is None:
         return Target(arn=f"arn:aws:iam::{scene.account_id}:{kind.value}/{name}", account_id=scene.account_id)
+    if isinstance(found, Group):
+        return Target(arn=found.arn, account_id=found.account_id)
     return Target(
         arn=found.arn,
         account_id=found.account_id,
@@ -51,26 +79,18 @@ def _identity(scene: Scene, kind: IdentityKind, name: str, found: User | Role | 
     )
 
 
-async def find(scene: Scene, kind: IdentityKind, name: str) -> User | Role | None:
-    identities = scene.services.identities
-    if kind is IdentityKind.USER:
-        return await identities.users.find(scene.account_id, name)
-    return await identities.roles.find(scene.account_id, name)
+async def find(scene: Scene, kind: IdentityKind, name: str) -> User | Role | Group | None:
+    return await verbs(scene, kind).find(scene.account_id, name)
 
 
 async def owner(scene: Scene, kind: IdentityKind, parameters: Parameters) -> IdentityRef:
-    """The user or role that an input names, under the name it has. Raises: NoSuchEntity."""
-    identities = scene.services.identities
-    name = str(parameters[NAME_MEMBER[kind]])
-    if kind is IdentityKind.USER:
-        name = (await identities.users.get(scene.account_id, name)).name
-    else:
-        name = (await identities.roles.get(scene.account_id, name)).name
-    return IdentityRef(account_id=scene.account_id, kind=kind, name=name)
+    """The user, role or group that an input names, under the name it has. Raises: NoSuchEntity."""
+    found = await verbs(scene, kind).get(scene.account_id, str(parameters[NAME_MEMBER[kind]]))
+    return IdentityRef(account_id=scene.account_id, kind=kind, name=found.name)
 
 
 def named(kind: IdentityKind, supply: Callable[[Parameters], Context] | None = None) -> Resolver:
-    """The user or role named in the input; `supply` adds condition keys of the input."""
+    """The user, role or group named in the input; `supply` adds condition keys of the input."""
 
     async def resolve(scene: Scene, parameters: Parameters) -> Target:
         name = str(parameters[NAME_MEMBER[kind]])
@@ -83,7 +103,7 @@ def named(kind: IdentityKind, supply: Callable[[Parameters], Context] | None = N
 
 
 def created(kind: IdentityKind) -> Callable[[Scene, Parameters], Target]:
-    """The user or role that the call would make."""
+    """The user, role or group that the call would make."""
 
     def resolve(scene: Scene, parameters: Parameters) -> Target:
         path, name = parameters.get("Path", "/"), parameters[NAME_MEMBER[kind]]
@@ -138,16 +158,21 @@ def acting_user_name(scene: Scene, parameters: Parameters) -> str | None:
     return scene.principal.name
 
 
-async def moved_user(scene: Scene, parameters: Parameters) -> tuple[Demand, ...]:
-    """UpdateUser needs its permission on the new name too.
+def moved(kind: IdentityKind) -> Callable[[Scene, Parameters], Awaitable[tuple[Demand, ...]]]:
+    """UpdateUser and UpdateGroup need their permission on the new name too.
 
     SECURITY: otherwise who may rename one user could give it the name, and with it the permissions, of a pattern.
     """
-    found = await find(scene, IdentityKind.USER, str(parameters["UserName"]))
-    path = parameters.get("NewPath", "/" if found is None else found.path)
-    name = parameters.get("NewUserName", parameters["UserName"] if found is None else found.name)
-    target = Target(arn=f"arn:aws:iam::{scene.account_id}:user{path}{name}", account_id=scene.account_id)
-    return (Demand(action="iam:UpdateUser", target=target),)
+    member = NAME_MEMBER[kind]
+
+    async def demand(scene: Scene, parameters: Parameters) -> tuple[Demand, ...]:
+        found = await find(scene, kind, str(parameters[member]))
+        path = parameters.get("NewPath", "/" if found is None else found.path)
+        name = parameters.get(f"New{member}", parameters[member] if found is None else found.name)
+        target = Target(arn=f"arn:aws:iam::{scene.account_id}:{kind.value}{path}{name}", account_id=scene.account_id)
+        return (Demand(action=f"iam:Update{title(kind)}", target=target),)
+
+    return demand
 
 
 async def acting_user(scene: Scene, parameters: Parameters) -> Target:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from leastwise.iam.interface import ContextValue, Principal
 from leastwise.kernel.call import Source
@@ -17,8 +19,7 @@ Parameters = Mapping[str, Any]
 """An operation's input or output, with the member names of the AWS service model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """What a handler knows besides its parameters."""
 
     services: Services
@@ -36,8 +37,7 @@ class Scene:
         return self.principal.account_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What a call acts on, resolved before it is decided.
 
     Args:
@@ -52,7 +52,7 @@ class Target:
     arn: str
     account_id: str
     policy: str | None = None
-    context: Mapping[str, ContextValue] = field(default_factory=dict)
+    context: Mapping[str, ContextValue] = msgspec.field(default_factory=dict)
     also_arn: str | None = None
 
 

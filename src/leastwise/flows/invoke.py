@@ -130,7 +130,7 @@ async def run_queued(performer: Performer, event: QueuedEvent, *, now_ms: int, r
             request_id=event.request_id,
             service="lambda",
             operation="Invoke",
-            proof=ServiceProof(service=QUEUE_SERVICE, account_id=event.account_id),
+            proof=ServiceProof(service=QUEUE_SERVICE, account_id=event.account_id, source_arn=arn),
             command={"FunctionName": arn, "InvocationType": "RequestResponse", "Payload": event.payload},
             source=Source(ip=QUEUE_SERVICE, user_agent=QUEUE_SERVICE, tls=True, received_at_ms=now_ms),
         )

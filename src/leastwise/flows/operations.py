@@ -7,21 +7,36 @@ from types import MappingProxyType
 from typing import Final
 
 from leastwise.flows import (
+    analyze_access,
     deploy,
+    find_escalations,
     function_concurrency,
     function_policy,
     function_reading,
     function_tags,
     identity_absent,
+    identity_access_keys,
+    identity_account,
     identity_grants,
+    identity_groups,
+    identity_kinds,
+    identity_mentioned,
+    identity_passwords,
     identity_policies,
     identity_report,
     identity_roles,
     identity_sessions,
+    identity_simulate,
     identity_users,
     invoke,
+    organization_absent,
+    organization_accounts,
+    organization_policies,
+    organization_units,
     read_logs,
     report_usage,
+    revoke_sessions,
+    why,
     write_logs,
 )
 from leastwise.flows.interface import Operation
@@ -36,18 +51,35 @@ _ROWS: Final[tuple[tuple[Operation, ...], ...]] = (
     function_concurrency.OPERATIONS,
     function_tags.OPERATIONS,
     # iam, sts
+    identity_kinds.OPERATIONS,
     identity_users.OPERATIONS,
+    identity_access_keys.OPERATIONS,
+    identity_groups.OPERATIONS,
     identity_roles.OPERATIONS,
     identity_policies.OPERATIONS,
     identity_grants.OPERATIONS,
     identity_report.OPERATIONS,
+    identity_passwords.OPERATIONS,
+    identity_account.OPERATIONS,
+    identity_mentioned.OPERATIONS,
+    identity_simulate.OPERATIONS,
     identity_sessions.OPERATIONS,
     identity_absent.OPERATIONS,
+    # organizations
+    organization_accounts.OPERATIONS,
+    organization_units.OPERATIONS,
+    organization_policies.OPERATIONS,
+    organization_absent.OPERATIONS,
     # logs
     read_logs.OPERATIONS,
     write_logs.OPERATIONS,
+    # accessanalyzer
+    analyze_access.OPERATIONS,
     # our own
     report_usage.OPERATIONS,
+    find_escalations.OPERATIONS,
+    why.OPERATIONS,
+    revoke_sessions.OPERATIONS,
 )
 
 

@@ -50,7 +50,9 @@ async def describe_log_groups(scene: Scene, parameters: Parameters) -> Parameter
     if part is not None:
         groups = tuple(group for group in groups if part in group.name)
     if "logGroupIdentifiers" in parameters:
-        wanted = {group_of_identifier(identifier)[0] for identifier in parameters["logGroupIdentifiers"]}
+        named = (group_of_identifier(identifier) for identifier in parameters["logGroupIdentifiers"])
+        # SECURITY: another account's group is not this account's group of the same name.
+        wanted = {name for name, account_id in named if account_id in {None, scene.account_id}}
         groups = tuple(group for group in groups if group.name in wanted)
     if parameters.get("logGroupClass", "STANDARD") != "STANDARD":
         groups = ()

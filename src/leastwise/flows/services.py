@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leastwise.audit.interface import Records
 from leastwise.functions.catalog import FunctionCatalog
 from leastwise.functions.interface import CodeStore
 from leastwise.functions.links import CodeLinks
 from leastwise.functions.service import Functions
-from leastwise.iam.service import Identities, Sessions
+from leastwise.iam.service import Identities, OrganizationService, Sessions
 from leastwise.logs.interface import LogReader, LogWriter
 from leastwise.metering.service import Meter
 from leastwise.runtime.event_queue import EventQueue
@@ -22,6 +23,7 @@ class Services:
     Args:
         identities: users, roles, keys, policies.
         sessions: STS, and credentials of execution roles.
+        organization: accounts, units and guardrails.
         functions: changes what is deployed.
         catalog: what is deployed, in memory.
         code_store: packages.
@@ -31,10 +33,12 @@ class Services:
         log_reader: what functions printed.
         log_writer: where it goes.
         meter: usage.
+        records: finds a call's record by its id.
     """
 
     identities: Identities
     sessions: Sessions
+    organization: OrganizationService
     functions: Functions
     catalog: FunctionCatalog
     code_store: CodeStore
@@ -44,3 +48,4 @@ class Services:
     log_reader: LogReader
     log_writer: LogWriter
     meter: Meter
+    records: Records

@@ -68,15 +68,15 @@ def open_link(key: bytes, token: str, *, now_ms: int) -> Link:
     try:
         sealed = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeError) as error:
-        raise _bad() from error
+        raise bad_link() from error
     tag, body = sealed[:_TAG_BYTES], sealed[_TAG_BYTES:]
     # SECURITY: compared in constant time, and before anything in the body is believed.
     if not hmac.compare_digest(tag, _tag(key, body)):
-        raise _bad()
+        raise bad_link()
     account_id, digest, expires_at_ms = body.decode().split(".")
     link = Link(account_id=account_id, digest=digest, expires_at_ms=int(expires_at_ms))
     if now_ms >= link.expires_at_ms:
-        raise _bad()
+        raise bad_link()
     return link
 
 
@@ -84,5 +84,6 @@ def _tag(key: bytes, body: bytes) -> bytes:
     return hmac.digest(key, _PURPOSE + body, "sha256")
 
 
-def _bad() -> BadLink:
+def bad_link() -> BadLink:
+    """The one refusal there is."""
     return BadLink("The link is not valid, or not valid any more.")

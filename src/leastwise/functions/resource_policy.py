@@ -15,7 +15,7 @@ from leastwise.functions.limits import LARGEST_POLICY_BYTES
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _IDENTITY: Final = re.compile(
-    r"arn:aws[a-zA-Z-]*:(?:iam::[0-9]{12}:(?:root|(?:user|role)/[\w+=,.@/-]+)|sts::[0-9]{12}:assumed-role/[\w+=,.@/-]+)",
+    r"arn:aws[a-zA-Z-]*:(?:iam::[0-9]{12}:(?:root|(?:user|role)/[\w+=,.@/-]+)|sts::[0-9]{12}:(?:assumed-role|federated-user)/[\w+=,.@/-]+)",
     re.ASCII,
 )
 _SERVICE: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com")

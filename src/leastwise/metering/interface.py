@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """One invocation's cost.
 
     Args:
