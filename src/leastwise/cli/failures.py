@@ -21,6 +21,12 @@ class ExitCode(IntEnum):
     """The trail is not sound."""
     UNREACHABLE = 5
     """Nobody answers at the endpoint."""
+    DENIED = 6
+    """`leastwise why`: the answer is no."""
+    DEPENDS = 7
+    """`leastwise why`: the answer depends on context that was not given."""
+    FOUND = 8
+    """`leastwise iam escalations`: somebody can become more than they were made."""
 
 
 class CommandError(Exception):
@@ -97,6 +103,15 @@ def _from_answer(error: Any) -> CommandError:
     hint = None
     if code in {"InvalidClientTokenId", "UnrecognizedClientException"}:
         hint = "The access key is not known here. `--profile leastwise` uses the one in the data directory."
+    if "is not authorized to perform" in message:
+        hint = _why(answer)
     if "scoped to a valid region" in message:
         hint = "Another region was named than the platform's: look at --region, AWS_REGION and AWS_DEFAULT_REGION."
     return CommandError(f"{code}: {message}" + (f" ({reason})" if reason else ""), code=ExitCode.PLATFORM, hint=hint)
+
+
+def _why(answer: Any) -> str | None:
+    """How to find out what denied a call."""
+    metadata = answer.get("ResponseMetadata", {})
+    request_id = metadata.get("RequestId") or metadata.get("HTTPHeaders", {}).get("x-amzn-requestid")
+    return f"`leastwise why --request-id {request_id}` tells why, if you may ask." if request_id else None

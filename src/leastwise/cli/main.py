@@ -1,5 +1,5 @@
-"""The command `leastwise`: which commands there are. Every one is a client of the API like any other, but `up`,
-`doctor` and `audit verify`, which work on this machine.
+"""The command `leastwise`: which commands there are. Most are clients of the API like any other; `up`,
+`doctor` and `audit verify` work on this machine, `policy` on files.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from leastwise import __version__
-from leastwise.cli import audit, options
+from leastwise.cli import accounts, audit, iam, options, policy, sessions
 from leastwise.cli.deploy import deploy
 from leastwise.cli.doctor import doctor
 from leastwise.cli.functions import functions
@@ -18,15 +18,19 @@ from leastwise.cli.logs import logs
 from leastwise.cli.up import up
 from leastwise.cli.usage import usage
 from leastwise.cli.whoami import whoami
+from leastwise.cli.why import why
 
 EXIT_CODES: Final = """\b
 Exit codes:
   0  done
-  1  the platform answered with an error
+  1  the platform answered with an error, or a check of policies found something
   2  the command or a file it names is wrong
   3  the function ran and failed
   4  doubt about the trail
   5  nobody answers at the endpoint
+  6  why: the answer is no
+  7  why: the answer depends on context that was not given
+  8  iam escalations: somebody can become more than they were made
 """
 
 app = typer.Typer(
@@ -69,9 +73,13 @@ def root(
     )
 
 
-for command in (up, deploy, invoke, logs, functions, whoami, usage, doctor):
+for command in (up, deploy, invoke, logs, functions, whoami, why, usage, doctor):
     app.command()(command)
+app.add_typer(accounts.app, name="accounts")
 app.add_typer(audit.app, name="audit")
+app.add_typer(iam.app, name="iam")
+app.add_typer(policy.app, name="policy")
+app.add_typer(sessions.app, name="sessions")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from leastwise.cli.failures import CommandError
 from leastwise.cli.options import Options
 from leastwise.cli.output import Printer
 
+_OWN_MODELS: Final = Path(__file__).parent.parent / "api" / "models"
 PROFILE: Final = "leastwise"
 """The profile that `leastwise up` writes."""
 DEFAULT_REGION: Final = "us-east-1"
@@ -54,6 +55,10 @@ def choose_target(options: Options, environ: Mapping[str, str]) -> Target:
     Raises:
         CommandError: no endpoint is known, or it is not a safe one, or the profile does not exist.
     """
+    if options.data is not None and not options.data.is_dir():
+        # SECURITY: the AWS files would be asked next, and the call be made with other keys somewhere else.
+        message = f"there is no data directory at {options.data}"
+        raise CommandError(message)
     asked = options.profile or environ.get("AWS_PROFILE")
     keys_in_environment = "AWS_ACCESS_KEY_ID" in environ and not asked
     profile = None if keys_in_environment else asked or PROFILE
@@ -191,6 +196,8 @@ class Session:
             if self.target.config_file is not None:
                 core.set_config_variable("config_file", str(self.target.config_file))
                 core.set_config_variable("credentials_file", str(self.target.credentials_file))
+            # What the platform offers besides AWS's services has a model of its own.
+            core.get_component("data_loader").search_paths.append(str(_OWN_MODELS))
             self._boto = boto3.Session(botocore_session=core)
         return self._boto
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform as machine
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from leastwise.functions.limits import Limits
 from leastwise.functions.links import CodeLinks
 from leastwise.functions.service import Functions
 from leastwise.iam.service import Founded, IdentityService, open_identity_service
+from leastwise.kernel import errors
 from leastwise.kernel.clock import Clock
 from leastwise.kernel.units import HOUR_MS, MIB, MINUTE_MS
 from leastwise.metering.service import Meter
@@ -35,6 +37,7 @@ from leastwise.storage.functions import SqlFunctionStore
 from leastwise.storage.iam import SqlDirectory
 from leastwise.storage.log_files import LogFiles
 from leastwise.storage.migrate import upgrade
+from leastwise.storage.organization import SqlOrganization
 from leastwise.storage.queue import SqlEventStore
 from leastwise.storage.trail_file import TrailFiles
 from leastwise.storage.usage import SqlUsageStore
@@ -56,16 +59,27 @@ class Platform:
     services: Services
     performer: Performer
     driver: EnvironmentDriver
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    """What runs as long as the platform does."""
 
     async def open(self) -> None:
         """Starts environments and takes up the events that wait."""
         await self.services.runtime.open()
-        for runtime in {function.runtime for function in self.services.catalog.of_account(self.founded.account_id)}:
-            self.services.runtime.expect(self.founded.account_id, runtime)
+        tree = await self.services.organization.accounts.tree()
+        for account in await self.services.identities.directory.accounts():
+            if tree.is_suspended(account.account_id):
+                continue
+            functions = self.services.catalog.of_account(account.account_id)
+            for runtime in sorted({function.runtime for function in functions}):
+                self.services.runtime.expect(account.account_id, runtime)
         await self.services.events.open()
+        self.tasks.append(asyncio.create_task(self.identity.watch.run()))
 
     async def close(self) -> None:
         """Finishes what was accepted, then lets everything go. The doors must be closed already."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.services.events.close()
         await self.services.runtime.close(patience_s=self.settings.drain_seconds)
         await self.identity.gate.flush_last_used()
@@ -100,7 +114,11 @@ async def build(
     await upgrade(directory.database_url)
     database = Database(directory.database_url)
     identity = open_identity_service(
-        directory=SqlDirectory(database), transactions=database, install_key=key, time_zone=settings.time_zone
+        directory=SqlDirectory(database),
+        transactions=database,
+        install_key=key,
+        time_zone=settings.time_zone,
+        organization=SqlOrganization(database),
     )
     ledger = Ledger(
         store=TrailFiles(directory.path / "trail"),
@@ -122,7 +140,9 @@ async def build(
     )
     function_store = SqlFunctionStore(database, key=key)
     catalog = FunctionCatalog(function_store)
-    await catalog.load(founded.account_id)
+    accounts = [account.account_id for account in await identity.identities.directory.accounts()]
+    for account_id in accounts:
+        await catalog.load(account_id)
     code = CodeDirectory(directory.path / "code", clock=clock, compile_with=compile_bytecode)
     code.open()
     code.collect(await function_store.digests())
@@ -143,7 +163,8 @@ async def build(
             ),
         ),
     )
-    runtime.set_reserved_total(founded.account_id, catalog.reserved_total(founded.account_id))
+    for account_id in accounts:
+        runtime.set_reserved_total(account_id, catalog.reserved_total(account_id))
 
     def function_changed(account_id: str, name: str, function: Function | None) -> None:
         runtime.configuration_changed(account_id, name, function)
@@ -156,9 +177,20 @@ async def build(
     async def attempt(event: QueuedEvent) -> Attempt:
         return await run_queued(performer, event, now_ms=clock.now_ms(), region=settings.region)
 
+    organization = identity.organization
+    if organization is None:
+        message = "an installation without an organization"
+        raise errors.Bug(message)
+
+    def account_closed(account_id: str) -> None:
+        for function in catalog.of_account(account_id):
+            runtime.renew(account_id, function.name)
+
+    organization.accounts.on_close(account_closed)
     services = Services(
         identities=identity.identities,
         sessions=identity.sessions,
+        organization=organization,
         functions=Functions(
             store=function_store,
             code_store=code,
@@ -175,6 +207,7 @@ async def build(
         log_reader=logs,
         log_writer=logs,
         meter=meter,
+        records=ledger,
     )
     performer = Performer(
         table=operations_table(),

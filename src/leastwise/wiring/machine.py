@@ -12,6 +12,7 @@ from leastwise.linux.node_family import NodeFamily
 from leastwise.linux.node_interpreters import NodeInstall, find_nodes
 from leastwise.linux.provided_family import ProvidedFamily
 from leastwise.linux.python_family import PythonFamily
+from leastwise.runtime.egress import NoEgress
 from leastwise.storage.bytecode import BytecodeCompiler
 
 
@@ -32,6 +33,7 @@ class Machine:
                 ProvidedFamily(),
             ),
             serve_platform=serve_platform,
+            egress=NoEgress(),
             pool_size=pool,
         )
 

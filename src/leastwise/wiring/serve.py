@@ -12,23 +12,27 @@ import socket
 import ssl
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 import uvloop
 
 from leastwise.api.app import create_app
-from leastwise.api.server import DoorServer, HttpLimits, serve_on, tls_context
-from leastwise.functions.links import open_link
+from leastwise.api.connection import HttpLimits
+from leastwise.api.forwarded import TrustedProxies
+from leastwise.api.server import DoorServer, serve_on, tls_context
 from leastwise.kernel import errors
 from leastwise.kernel.call import Source
 from leastwise.kernel.clock import SystemClock
 from leastwise.runtime.interface import EnvironmentSpec
 from leastwise.wiring.build import Platform, build
 from leastwise.wiring.data_directory import PROFILE, DataDirectory
+from leastwise.wiring.downloads import package_behind
 from leastwise.wiring.machine import this_machine
 from leastwise.wiring.settings import Settings, read_settings
 
+_THREADS: Final = 32
 _LOG: Final = logging.getLogger(__name__)
 _BACKLOG: Final = 1024
 _METER_FLUSH_S: Final = 5.0
@@ -77,6 +81,9 @@ def up(
 
 
 async def _serve(settings: Settings, directory: DataDirectory) -> None:
+    # SECURITY: hashes, proofs, lint and simulations run in threads, a few at a time each; the commits of the trail and the
+    # reading of logs must find one too.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="leastwise"))
     tls = _tls_context(settings)
     listener = _listen(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -115,12 +122,7 @@ async def _serve(settings: Settings, directory: DataDirectory) -> None:
         return {"status": "ok", "isolation": dict(driver.isolation()), "runtimes": list(driver.runtimes())}
 
     async def open_package(token: str) -> Path:
-        links = platform.services.code_links
-        if links is None:
-            message = "There are no packages here."
-            raise errors.NotFound(message)
-        link = open_link(links.key, token, now_ms=clock.now_ms())
-        return platform.services.code_store.zip_path(link.digest)
+        return await package_behind(token, platform.services, now_ms=clock.now_ms())
 
     app = create_app(
         platform.performer.perform,
@@ -128,6 +130,7 @@ async def _serve(settings: Settings, directory: DataDirectory) -> None:
         clock=clock,
         health=health,
         open_package=open_package,
+        trusted_proxies=TrustedProxies(settings.trusted_proxies),
     )
     server = await serve_on(listener, app, tls=tls)
     stopping = asyncio.Event()

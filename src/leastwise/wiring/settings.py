@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from leastwise.api.forwarded import TrustedProxies
 from leastwise.kernel import errors
 
 _HIGHEST_PORT: Final = 65_535
@@ -42,6 +43,7 @@ class Settings:
         least_free_mib: below so much free memory idle environments go, and no new ones are made.
         log_group_mib: how much log of one function is kept.
         time_zone: IANA zone of the condition keys for weekday and time of day.
+        trusted_proxies: addresses and CIDR blocks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
     """
 
     data: Path
@@ -58,6 +60,7 @@ class Settings:
     least_free_mib: int = 512
     log_group_mib: int = 256
     time_zone: str = "UTC"
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:
@@ -114,7 +117,19 @@ def _convert(name: str, wanted: str, value: Any) -> Any:
             message = f"setting {name}: {value!r} is not a whole number"
             raise errors.Invalid(message)
         return int(value)
+    if wanted.startswith("tuple"):
+        return _listed(name, value)
     return str(value)
+
+
+def _listed(name: str, value: Any) -> tuple[str, ...]:
+    """A list in the file, a text with commas in the environment."""
+    if isinstance(value, str):
+        return tuple(item.strip() for item in value.split(",") if item.strip())
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        message = f"setting {name}: a list of texts is wanted"
+        raise errors.Invalid(message)
+    return tuple(value)
 
 
 def _checked(settings: Settings) -> Settings:
@@ -155,6 +170,11 @@ def _check_values(settings: Settings) -> None:
         ZoneInfo(settings.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         message = f"setting time_zone: {settings.time_zone!r} is not an IANA time zone"
+        raise errors.Invalid(message) from error
+    try:
+        TrustedProxies(settings.trusted_proxies)
+    except errors.Invalid as error:
+        message = f"setting trusted_proxies: {error.message}"
         raise errors.Invalid(message) from error
     if settings.account_concurrency < 1:
         message = "setting account_concurrency: at least 1"
