@@ -15,7 +15,9 @@ def load(script: str):
     return module
 
 
-@pytest.mark.parametrize("script", ["generate_cli", "generate_configuration", "generate_operations"])
+@pytest.mark.parametrize(
+    "script", ["generate_actions", "generate_cli", "generate_configuration", "generate_operations"]
+)
 def test_a_generated_page_is_current(script):
     module = load(script)
     assert module.reference() == module.PAGE.read_text(encoding="utf-8")

@@ -46,13 +46,14 @@ def resource_holds(statement, variables, request):
 
 
 def grade(statement, request, boundary):
-    """3: by name or everyone, 2: by role, 1: by account, 0: not."""
+    """3: by name or everyone, 2: by the role or user behind a session, 1: by account, 0: not."""
     who = request["principal"]
     inverted = "NotPrincipal" in statement
     element = statement.get("NotPrincipal", statement.get("Principal"))
     names = ["*"] if element == "*" else [n for kind in element.values() for n in listed(kind)]
     account = {who["account"], f"arn:aws:iam::{who['account']}:root"} & set(names)
-    best = 3 if "*" in names or who["arn"] in names else 2 if who.get("role") in names else 1 if account else 0
+    behind = {who.get("role"), who.get("user")} & set(names)
+    best = 3 if "*" in names or who["arn"] in names else 2 if behind else 1 if account else 0
     if not inverted:
         return best
     if statement["Effect"] == "Allow":
@@ -99,7 +100,9 @@ def decide(request, layers):
         "session": layers["session"] is None or allows(layers["session"]),
         "resource-based": granted > 0,
     }
-    if same:
+    if request["principal"].get("anonymous"):
+        order = ["resource control", "resource-based"]
+    elif same:
         order = ["resource control", "service control"]
         order += [] if granted == 3 else ["permissions boundary", "session"]
         order[2:2] = [] if granted >= 2 else ["identity-based"]

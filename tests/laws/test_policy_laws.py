@@ -7,7 +7,7 @@ import reference_model
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from leastwise.iam.interface import PolicyKind, Principal, PrincipalKind, Request
+from leastwise.iam.interface import Issuer, PolicyKind, Principal, PrincipalKind, Request
 from leastwise.iam.policy.compile import compile_policy
 from leastwise.iam.policy.conditions import compile_conditions
 from leastwise.iam.policy.document import parse_document
@@ -18,6 +18,7 @@ HERE, ELSEWHERE = "111122223333", "444455556666"
 ROLE = f"arn:aws:iam::{HERE}:role/team/worker"
 SESSION = f"arn:aws:sts::{HERE}:assumed-role/worker/s1"
 USER = f"arn:aws:iam::{HERE}:user/alice"
+FEDERATED = f"arn:aws:sts::{HERE}:federated-user/bob"
 
 PRINCIPALS = {
     "user": Principal(
@@ -32,6 +33,15 @@ PRINCIPALS = {
         name="worker",
         session_name="s1",
     ),
+    "federated": Principal(
+        kind=PrincipalKind.FEDERATED_USER,
+        account_id=HERE,
+        arn=FEDERATED,
+        unique_id=f"{HERE}:bob",
+        name="bob",
+        federated_by=Issuer(arn=USER, unique_id="AIDA234567ABCDEFGHIJK", name="alice"),
+    ),
+    "anonymous": Principal(kind=PrincipalKind.ANONYMOUS, account_id="", arn="", unique_id="anonymous"),
 }
 
 actions = st.sampled_from(["lambda:InvokeFunction", "lambda:GetFunction", "lambda:ListTags", "iam:PassRole"])
@@ -115,7 +125,8 @@ def condition_blocks(draw):
     return block
 
 
-NAMES = [USER, ROLE, SESSION, f"arn:aws:sts::{HERE}:assumed-role/worker/s2", HERE, f"arn:aws:iam::{ELSEWHERE}:root"]
+NAMES = [USER, ROLE, SESSION, FEDERATED, f"arn:aws:sts::{HERE}:assumed-role/worker/s2"]
+NAMES += [HERE, f"arn:aws:iam::{ELSEWHERE}:root"]
 
 
 @st.composite
@@ -136,6 +147,12 @@ def policies(*, with_principal=False):
     return st.builds(lambda head, statements: {**head, "Statement": statements}, version, body)
 
 
+def for_everyone(policy):
+    """As a resource control policy must be written."""
+    return {**policy, "Statement": [{**statement, "Principal": "*"} for statement in policy["Statement"]]}
+
+
+LAYERS = ["identity", "boundary", "session", "service_control", "resource_control", "resource"]
 several = st.lists(policies(), max_size=2)
 layer_sets = st.fixed_dictionaries(
     {
@@ -144,7 +161,7 @@ layer_sets = st.fixed_dictionaries(
         "session": st.none() | several,
         "resource": st.none() | policies(with_principal=True),
         "service_control": st.lists(several, max_size=2),
-        "resource_control": st.just([]),
+        "resource_control": st.lists(several.map(lambda level: [for_everyone(policy) for policy in level]), max_size=2),
     }
 )
 
@@ -171,12 +188,15 @@ def compiled(layers):
         session=None if layers["session"] is None else each(layers["session"], PolicyKind.SESSION),
         resource=next(iter(each([layers["resource"]], PolicyKind.RESOURCE) if layers["resource"] else ()), None),
         service_control=tuple(each(level, PolicyKind.SERVICE_CONTROL) for level in layers["service_control"]),
+        resource_control=tuple(each(level, PolicyKind.RESOURCE_CONTROL) for level in layers["resource_control"]),
     )
 
 
 def model(request, layers):
     who = request.principal
-    principal = {"arn": who.arn, "account": who.account_id} | ({"role": who.role_arn} if who.role_arn else {})
+    principal = {"arn": who.arn, "account": who.account_id, "anonymous": who.kind is PrincipalKind.ANONYMOUS}
+    principal |= {"role": who.role_arn} if who.role_arn else {}
+    principal |= {"user": who.federated_by.arn} if who.federated_by else {}
     return reference_model.decide(
         {
             "principal": principal,
@@ -219,7 +239,7 @@ def test_a_condition_block_holds_exactly_when_the_reference_model_says_so(block,
     assert expected == (test is None or test(context))
 
 
-@given(requests(), layer_sets, st.sampled_from(["identity", "boundary", "session", "service_control", "resource"]))
+@given(requests(), layer_sets, st.sampled_from(LAYERS))
 @settings(deadline=None)
 def test_forbid_trumps_permit(request, layers, where):
     deny = {"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
@@ -227,8 +247,8 @@ def test_forbid_trumps_permit(request, layers, where):
         deny["Statement"][0]["Principal"] = "*"
     if where in {"boundary", "resource"}:
         layers[where] = deny
-    elif where == "service_control":
-        layers[where] = [*layers[where], [deny]]
+    elif where.endswith("_control"):
+        layers[where] = [*layers[where], [deny if where == "service_control" else for_everyone(deny)]]
     else:
         layers[where] = [*(layers[where] or []), deny]
     decision = decide(request, compiled(layers))
@@ -272,7 +292,7 @@ def test_order_and_duplicates_do_not_matter(request, layers, shuffler: random.Ra
         "session": layers["session"] if layers["session"] is None else stirred(layers["session"]),
         "resource": stirred_policy(layers["resource"]),
         "service_control": stirred(layers["service_control"]),
-        "resource_control": [],
+        "resource_control": stirred(layers["resource_control"]),
     }
     assert answer(decide(request, compiled(layers))) == answer(decide(request, compiled(other)))
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
+from leastwise.iam.directory import IdentityKind, IdentityRef
 from leastwise.storage import migrate
 from leastwise.storage.engine import Database
+from leastwise.storage.iam import SqlDirectory
 from leastwise.storage.schema import metadata
 
 
@@ -60,6 +63,44 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(tmp_path):
 def _ddl(path) -> dict[str, str]:
     connection = sqlite3.connect(path)
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql NOT NULL")
-    found = {name: " ".join(sql.split()) for name, sql in rows if "alembic" not in sql}
+    # A table that a migration made anew was renamed, and SQLite quotes the new name.
+    found = {name: " ".join(sql.replace('"', "").split()) for name, sql in rows if "alembic" not in sql}
     connection.close()
     return found
+
+
+async def test_identities_of_the_first_release_come_through_the_migrations(tmp_path):
+    path = tmp_path / "old.db"
+    url = f"sqlite+aiosqlite:///{path}"
+    await migrate.upgrade(url, revision="0001")
+    account, arn = "1" * 12, f"arn:aws:iam::{'1' * 12}:policy/p"
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO accounts VALUES (?, 1)", (account,))
+    connection.execute("INSERT INTO users VALUES (?, 'ann', 'Ann', '/', 'AIDA1', 1, '{}', NULL)", (account,))
+    connection.execute(
+        "INSERT INTO roles VALUES (?, 'run', 'Run', '/', 'AROA1', 1, '{}', '', 3600, '{}', NULL)", (account,)
+    )
+    connection.execute(
+        "INSERT INTO managed_policies VALUES (?, ?, 'p', 'p', '/', 'ANPA1', '', 1, 1, '{}', 1)", (arn, account)
+    )
+    connection.execute("INSERT INTO policy_versions VALUES (?, 1, '{}', 1, 1)", (arn,))
+    connection.execute("INSERT INTO policy_attachments VALUES (?, 'user', 'ann', ?)", (account, arn))
+    connection.execute("INSERT INTO inline_policies VALUES (?, 'role', 'run', 'q', '{}')", (account,))
+    connection.commit()
+    connection.close()
+
+    await migrate.upgrade(url)
+
+    database = Database(url)
+    directory = SqlDirectory(database)
+    user, role = await directory.user(account, "ann"), await directory.role(account, "run")
+    await directory.replace_user("ann", replace(user, tags={"k": "v"}))
+    await directory.replace_role(replace(role, description="still there"))
+    ann = IdentityRef(account_id=account, kind=IdentityKind.USER, name="Ann")
+    run = IdentityRef(account_id=account, kind=IdentityKind.ROLE, name="Run")
+    assert {"k": "v"} == (await directory.user(account, "Ann")).tags
+    assert (None, "still there") == (role.last_used_at_ms, (await directory.role(account, "Run")).description)
+    assert [arn] == [policy.arn for policy in await directory.attached_policies(ann)]
+    assert ["q"] == [policy.name for policy in await directory.inline_policies(run)]
+    assert () == await directory.groups(account, "/")
+    await database.close()

@@ -199,6 +199,9 @@ def test_functions_are_listed_by_pages(functions, deploy):
     names = [one["FunctionName"] for page in pages for one in page["Functions"]]
     assert [name for name in names if name.startswith("paged-")] == made
     assert len(pages) > 2
+    not_listed = {"State", "LastUpdateStatus", "RuntimeVersionConfig"}
+    assert not_listed.isdisjoint(pages[0]["Functions"][0])
+    assert not_listed < functions.get_function_configuration(FunctionName=made[0]).keys()
 
 
 def test_the_body_of_a_call_must_be_json(functions, deploy):

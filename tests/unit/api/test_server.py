@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from leastwise.api.app import create_app
-from leastwise.api.server import HttpLimits, serve_on, tls_context
+from leastwise.api.connection import HttpLimits
+from leastwise.api.server import serve_on, tls_context
 from leastwise.kernel.call import Outcome, Source
 from leastwise.kernel.clock import SystemClock
 

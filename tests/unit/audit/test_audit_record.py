@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.unit.audit.happenings import ACCOUNT, CREATE, INVOKE
 
 from leastwise.audit.parameters import LONGEST_TEXT, MOST_VALUES
 from leastwise.audit.record import encode, event_id_of
-from leastwise.iam.interface import Principal, PrincipalKind
+from leastwise.iam.interface import Issuer, Principal, PrincipalKind
 from leastwise.kernel.call import Source
 from leastwise.kernel.events import Access, EventClass
 
@@ -132,9 +133,46 @@ def test_a_role_session_names_its_issuer_its_second_factor_and_its_source_identi
     } == record_of(replace(INVOKE, principal=session))["userIdentity"]
 
 
+@pytest.mark.parametrize(
+    ("issuer", "shown"),
+    [
+        (
+            Issuer(arn=f"arn:aws:iam::{ACCOUNT}:user/alice", unique_id="AIDAABCDEFGHIJKLMNOPQ", name="alice"),
+            {"type": "IAMUser", "principalId": "AIDAABCDEFGHIJKLMNOPQ", "userName": "alice"},
+        ),
+        (
+            Issuer(arn=f"arn:aws:iam::{ACCOUNT}:root", unique_id=ACCOUNT, name=""),
+            {"type": "Root", "principalId": ACCOUNT},
+        ),
+    ],
+)
+def test_a_federated_user_names_who_made_its_session(issuer, shown):
+    bob = Principal(
+        kind=PrincipalKind.FEDERATED_USER,
+        account_id=ACCOUNT,
+        arn=f"arn:aws:sts::{ACCOUNT}:federated-user/bob",
+        unique_id=f"{ACCOUNT}:bob",
+        name="bob",
+        access_key_id="ASIAABCDEFGHIJKLMNOP",
+        session_issued_at_ms=0,
+        federated_by=issuer,
+    )
+    assert {
+        "type": "FederatedUser",
+        "principalId": f"{ACCOUNT}:bob",
+        "arn": f"arn:aws:sts::{ACCOUNT}:federated-user/bob",
+        "accountId": ACCOUNT,
+        "accessKeyId": "ASIAABCDEFGHIJKLMNOP",
+        "sessionContext": {
+            "sessionIssuer": {**shown, "arn": issuer.arn, "accountId": ACCOUNT},
+            "attributes": {"creationDate": "1970-01-01T00:00:00Z", "mfaAuthenticated": "false"},
+        },
+    } == record_of(replace(INVOKE, principal=bob))["userIdentity"]
+
+
 def test_two_sessions_of_one_role_with_and_without_a_second_factor_are_told_apart():
-    plain = replace(INVOKE.principal, session_issued_at_ms=1, mfa_authenticated_at_ms=None)
-    strong = replace(plain, mfa_authenticated_at_ms=5)
+    plain = dataclasses.replace(INVOKE.principal, session_issued_at_ms=1, mfa_authenticated_at_ms=None)
+    strong = dataclasses.replace(plain, mfa_authenticated_at_ms=5)
     seen = [
         record_of(replace(INVOKE, principal=principal))["userIdentity"]["sessionContext"]["attributes"]
         for principal in (plain, strong, plain)
@@ -259,3 +297,11 @@ def test_whatever_a_caller_sends_there_is_a_record_of_one_line(parameters, agent
     payload = encode(happening)
     assert b"\n" not in payload
     assert "CreateFunction" == json.loads(payload)["eventName"]
+
+
+@pytest.mark.parametrize(
+    ("service", "source"),
+    [("accessanalyzer", "access-analyzer.amazonaws.com"), ("iam", "iam.amazonaws.com"), ("sts", "sts.amazonaws.com")],
+)
+def test_the_source_is_called_as_in_cloudtrail(service, source):
+    assert source == record_of(replace(CREATE, service=service))["eventSource"]

@@ -440,7 +440,7 @@ asyncio.run(main(Path(sys.argv[1])))
 
 KILLED = """
 import asyncio, os, sys, uuid
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 from tests.unit.audit.happenings import CREATE, INVOKE, make_ledger, open_database
 

@@ -4,9 +4,12 @@ import importlib.util
 import json
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+
+from leastwise.cli.sessions import _shown
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -220,6 +223,26 @@ def test_a_shell_can_complete_commands(run):
         check=False,
     )
     assert finished.stdout.split() == ["deploy"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["sessions", "revoke", "--role", "a", "--user", "b"], "give --role or --user, not both"),
+        (["sessions", "revoke"], "give --role or --user"),
+        (["accounts", "create", "shop", "--email", "nobody"], "--email nobody: not an e-mail address"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_before_anybody_is_called(run, given, said):
+    result = run(*given)
+    assert (2, f"error: {said}") == (result.exit_code, result.stderr.splitlines()[0])
+
+
+def test_instants_are_shown_as_they_are_taken():
+    assert ["2026-11-23T18:00:00Z", "2026-11-23T18:00:00.125Z"] == [
+        _shown(datetime(2026, 11, 23, 19, 0, 0, microsecond, timezone(timedelta(hours=1))))
+        for microsecond in (0, 125_000)
+    ]
 
 
 def test_the_reference_is_what_the_help_says():

@@ -101,9 +101,9 @@ def test_without_an_endpoint_nobody_is_called_least_of_all_the_cloud(tmp_path, c
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text("[profile work]\nregion = us-east-1\n")
     with pytest.raises(CommandError, match="no endpoint"):
-        choose_target(Options(data=tmp_path / "none"), KEYS)
+        choose_target(Options(data=tmp_path), KEYS)
     with pytest.raises(CommandError, match="no endpoint"):
-        choose_target(Options(data=tmp_path / "none", profile="work"), {})
+        choose_target(Options(data=tmp_path, profile="work"), {})
 
 
 def test_a_profile_that_is_nowhere_is_named(data, clean_environment):
@@ -127,9 +127,10 @@ def test_the_certificates_of_the_data_directory_are_trusted_for_a_key_of_the_env
     assert bundles == ["/own/ca.pem", "/own/ca.pem"]
 
 
-def test_without_a_data_directory_the_message_names_it(tmp_path, clean_environment):
+def test_without_a_data_directory_the_message_names_it(tmp_path, clean_environment, monkeypatch):
+    monkeypatch.setenv("LEASTWISE_DATA", str(tmp_path / "none"))
     with pytest.raises(CommandError, match=r"no profile in .*none"):
-        choose_target(Options(data=tmp_path / "none"), {})
+        choose_target(Options(), {})
 
 
 @pytest.mark.parametrize(
@@ -171,3 +172,8 @@ def test_an_invocation_is_never_sent_twice(data, clean_environment):
     session = Session(Options(data=data), Printer(as_json=False))
     config = session.invoking_client().meta.config
     assert (config.retries["total_max_attempts"], config.read_timeout > 900) == (1, True)
+
+
+def test_a_data_directory_that_is_named_must_be_there(tmp_path, clean_environment):
+    with pytest.raises(CommandError, match="there is no data directory at"):
+        choose_target(Options(data=tmp_path / "absent", endpoint_url=OURS), KEYS)

@@ -11,7 +11,11 @@ import botocore.session
 from botocore.validate import ParamValidator
 
 from leastwise.flows import (
+    identity_access_keys,
     identity_grants,
+    identity_groups,
+    identity_kinds,
+    identity_mentioned,
     identity_policies,
     identity_report,
     identity_roles,
@@ -29,7 +33,18 @@ from leastwise.storage.engine import Database
 ACCOUNT = "111122223333"
 NOW_MS = 1_790_000_000_000
 HERE = Source(ip="127.0.0.1", user_agent="test", tls=True, received_at_ms=NOW_MS)
-MODULES = (identity_users, identity_roles, identity_grants, identity_policies, identity_sessions, identity_report)
+MODULES = (
+    identity_users,
+    identity_access_keys,
+    identity_groups,
+    identity_roles,
+    identity_kinds,
+    identity_grants,
+    identity_policies,
+    identity_mentioned,
+    identity_sessions,
+    identity_report,
+)
 ROWS: dict[tuple[str, str], Operation] = {
     (row.service, row.name): row for module in MODULES for row in module.OPERATIONS
 }

@@ -87,7 +87,9 @@ class Sessions:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str | None]] = []
 
-    async def role_can_be_assumed_by(self, role_arn: str, service: str, *, source_arn: str | None = None) -> bool:
+    async def role_can_be_assumed_by(
+        self, role_arn: str, service: str, *, now_ms: int, source_arn: str | None = None
+    ) -> bool:
         self.asked.append((role_arn, service, source_arn))
         return role_arn == ROLE
 

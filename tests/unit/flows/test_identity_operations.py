@@ -76,11 +76,16 @@ def test_every_operation_that_was_promised_has_a_row():
         "SetDefaultPolicyVersion DeletePolicyVersion AttachUserPolicy DetachUserPolicy ListAttachedUserPolicies",
         "AttachRolePolicy DetachRolePolicy ListAttachedRolePolicies ListEntitiesForPolicy",
         "PutUserPermissionsBoundary DeleteUserPermissionsBoundary PutRolePermissionsBoundary",
-        "DeleteRolePermissionsBoundary GetAccountAuthorizationDetails",
+        "DeleteRolePermissionsBoundary GetAccountAuthorizationDetails GetAccountSummary",
+        "CreateGroup GetGroup ListGroups UpdateGroup DeleteGroup AddUserToGroup RemoveUserFromGroup ListGroupsForUser",
+        "PutGroupPolicy GetGroupPolicy ListGroupPolicies DeleteGroupPolicy AttachGroupPolicy DetachGroupPolicy",
+        "ListAttachedGroupPolicies GetContextKeysForCustomPolicy GetContextKeysForPrincipalPolicy",
+        "TagPolicy UntagPolicy ListPolicyTags UpdateRoleDescription",
     }
     names = {name for line in promised for name in line.split()}
     assert names - {name for service, name in ROWS if service == "iam"} == set()
     sts = {"GetCallerIdentity", "AssumeRole", "GetSessionToken", "GetAccessKeyInfo"}
+    sts |= {"GetFederationToken", "DecodeAuthorizationMessage"}
     assert sts == {name for service, name in ROWS if service == "sts"}
 
 
@@ -88,6 +93,11 @@ async def test_a_stranger_is_denied_every_operation_that_asks_for_a_permission(s
     stranger = await stage.user("stranger")
     examples = {
         "UserName": "administrator",
+        "GroupName": "g",
+        "PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:user/administrator",
+        "PolicyInputList": [allow("*")],
+        "Arn": f"arn:aws:iam::{ACCOUNT}:user/administrator",
+        "ServiceNamespaces": ["lambda"],
         "RoleName": "runner",
         "PolicyName": "p",
         "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/p",
@@ -102,6 +112,8 @@ async def test_a_stranger_is_denied_every_operation_that_asks_for_a_permission(s
         "Description": "d",
         "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/runner",
         "RoleSessionName": "session",
+        "Name": "federated",
+        "EncodedMessage": "sealed",
     }
     from tests.unit.flows.identity_stage import _MODELS
 
@@ -371,6 +383,28 @@ async def test_renaming_needs_the_permission_on_the_new_name_too(stage):
     )
     with pytest.raises(errors.Denied, match="user/admins/alice"):
         await stage.call("UpdateUser", alice, UserName="alice", NewPath="/admins/")
+
+
+async def test_renaming_a_group_needs_the_permission_on_the_new_name_too(stage):
+    alice = await stage.user("alice")
+    await stage.call("CreateGroup", GroupName="devs")
+    may = allow("iam:UpdateGroup", [f"arn:aws:iam::{ACCOUNT}:group/devs", f"arn:aws:iam::{ACCOUNT}:group/ops"])
+    await stage.call("PutUserPolicy", UserName="alice", PolicyName="p", PolicyDocument=may)
+    with pytest.raises(errors.Denied, match="group/admins"):
+        await stage.call("UpdateGroup", alice, GroupName="devs", NewGroupName="admins")
+    await stage.call("UpdateGroup", alice, GroupName="devs", NewGroupName="ops")
+    assert "ops" == (await stage.call("GetGroup", GroupName="OPS"))["Group"]["GroupName"]
+
+
+async def test_who_may_change_one_group_cannot_join_another(stage):
+    alice = await stage.user("alice")
+    for name in ("devs", "admins"):
+        await stage.call("CreateGroup", GroupName=name)
+    may = allow("iam:AddUserToGroup", f"arn:aws:iam::{ACCOUNT}:group/devs")
+    await stage.call("PutUserPolicy", UserName="alice", PolicyName="p", PolicyDocument=may)
+    await stage.call("AddUserToGroup", alice, GroupName="devs", UserName="alice")
+    with pytest.raises(errors.Denied, match="group/admins"):
+        await stage.call("AddUserToGroup", alice, GroupName="admins", UserName="alice")
 
 
 async def test_a_stranger_cannot_tell_a_missing_user_from_a_present_one(stage):

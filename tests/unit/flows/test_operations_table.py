@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 import pytest
 import pytest_asyncio
 from tests.fakes.driver import FakeDriver
+from tests.unit.flows import organization_stage
 
 from leastwise.api.errors import describe
 from leastwise.api.protocol import models
 from leastwise.api.protocol.wire import ShapeInvalid
 from leastwise.flows.operations import operations_table
+from leastwise.iam.interface import SEALED_DENIAL
 from leastwise.kernel.call import Call, NoProof, ServiceProof, SigV4Proof, Source
 from leastwise.kernel.clock import SystemClock
 from leastwise.kernel.ids import request_id
@@ -33,8 +35,15 @@ DENIED = {"lambda": "AccessDeniedException", "iam": "AccessDenied", "sts": "Acce
 NOTHING = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:GetUser", "Resource": "*"}]}
 )
-NEVER_THERE = {"GetFunctionEventInvokeConfig", "GetFunctionUrlConfig"}
-"""What this platform does not have is answered as AWS answers for a function without it."""
+NEVER_THERE = {
+    "GetFunctionEventInvokeConfig": "ResourceNotFoundException",
+    "GetFunctionUrlConfig": "ResourceNotFoundException",
+    "CreateServiceLinkedRole": "InvalidInput",
+    "DeleteServiceLinkedRole": "NoSuchEntity",
+    "GetServiceLinkedRoleDeletionStatus": "NoSuchEntity",
+    "CreateOrganization": "AlreadyInOrganizationException",
+}
+"""What this platform does not have is answered as AWS answers where it is not."""
 
 
 def package() -> bytes:
@@ -64,6 +73,10 @@ class World:
     def trust(self, *principals):
         who = {"AWS": list(principals)} if principals else {"Service": "lambda.amazonaws.com"}
         statement = {"Effect": "Allow", "Principal": who, "Action": "sts:AssumeRole"}
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    def open_to(self, principal):
+        statement = {"Effect": "Allow", "Principal": principal, "Action": "lambda:InvokeFunction", "Resource": "*"}
         return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
     def proof(self, service, key, region=HOME):
@@ -152,9 +165,18 @@ class Stage:
             "ReservedConcurrentExecutions": 1,
             "Resource": world.arn(f"function:{mark}", "lambda"),
             "UserName": mark,
+            "GroupName": mark,
+            "AWSServiceName": "lambda.amazonaws.com",
+            "DeletionTaskId": "task/1",
+            "PolicySourceArn": world.arn("user/nobody"),
+            "PolicyInputList": [NOTHING],
+            "Arn": world.arn("user/nobody"),
+            "ServiceNamespaces": ["lambda"],
             "RoleName": mark,
             "RoleArn": world.arn(f"role/{mark}"),
             "RoleSessionName": "session",
+            "EncodedMessage": "none",
+            "Name": mark,
             "Description": "text",
             "PolicyName": mark,
             "PolicyArn": world.arn(f"policy/{mark}"),
@@ -164,11 +186,23 @@ class Stage:
             "VersionId": "v2",
             "AccessKeyId": "",
             "Status": "Inactive",
+            "Password": "Correct-Horse-9",
+            "OldPassword": "Correct-Horse-9",
+            "NewPassword": "Battery-Staple-8",
+            "AccountAlias": mark,
+            "ActionNames": ["iam:GetUser"],
+            "PrincipalArn": world.arn("user/administrator"),
             "Tags": [{"Key": "k", "Value": "v"}],
             "TagKeys": ["k"],
             "logGroupName": mark,
             "logStreamName": "stream",
             "logEvents": [{"timestamp": int(datetime.now(UTC).timestamp() * 1000), "message": "m"}],
+            "policyDocument": NOTHING,
+            "newPolicyDocument": NOTHING,
+            "existingPolicyDocument": NOTHING,
+            "policyType": "IDENTITY_POLICY",
+            "access": [{"actions": ["iam:CreateUser"]}],
+            "resourceType": "AWS::Lambda::Function",
             "FirstDay": "2026-11-01",
             "LastDay": "2026-11-30",
         }
@@ -177,6 +211,8 @@ class Stage:
         """The required members of the shape, and what a row cannot do without although the model does not say so."""
         shape = models.service(service)._model.operation_model(name).input_shape
         members = set() if shape is None else set(shape.required_members)
+        if service == "organizations":
+            return organization_stage.needed(members, self.mark)
         members |= {
             "CreateFunction": {"Runtime", "Handler"},
             "UpdateFunctionCode": {"ZipFile"},
@@ -186,23 +222,33 @@ class Stage:
             "UpdateAccessKey": {"UserName"},
             "DeleteAccessKey": {"UserName"},
             "CreateAccessKey": {"UserName"},
+            "RevokeSessions": {"UserName"},
+            "ExplainAccess": {"PrincipalArn", "Action"},
+            "CreateLoginProfile": {"UserName", "Password"},
+            "GetLoginProfile": {"UserName"},
+            "DeleteLoginProfile": {"UserName"},
         }.get(name, set())
         given = {member: self.values()[member] for member in members}
         if service == "lambda" and "Tags" in given:
             given["Tags"] = {"k": "v"}
         if name == "UpdateAssumeRolePolicy":
             given["PolicyDocument"] = self.world.trust()
+        if name == "CheckNoPublicAccess":
+            given["policyDocument"] = self.world.open_to("*")
         return given
 
     async def prepare(self, service, name, given):
         """Makes what the row acts on; the parameters, with names that only the platform knows."""
         do, mark = self.world.do, self.mark
-        if service == "lambda" and name != "CreateFunction":
-            await do("lambda", "CreateFunction", **self.needed("lambda", "CreateFunction"))
-            if name in {"RemovePermission", "GetPolicy"}:
-                await do("lambda", "AddPermission", **self.needed("lambda", "AddPermission"))
+        if service == "organizations":
+            await organization_stage.prepare(do, mark, name, given)
+            return given
+        if service == "lambda":
+            await self._function(name)
         if "UserName" in given and name != "CreateUser":
             await do("iam", "CreateUser", UserName=mark)
+        if "GroupName" in given and name != "CreateGroup":
+            await do("iam", "CreateGroup", GroupName=mark)
         if ("RoleName" in given and name != "CreateRole") or name == "AssumeRole":
             trust = self.world.trust(self.world.arn("user/administrator"))
             await do("iam", "CreateRole", RoleName=mark, AssumeRolePolicyDocument=trust)
@@ -211,6 +257,7 @@ class Stage:
         if "VersionId" in given:
             await do("iam", "CreatePolicyVersion", PolicyArn=given["PolicyArn"], PolicyDocument=NOTHING)
         await self._grant(name, given)
+        await self._password(name)
         if "AccessKeyId" in given:
             owner = given.get("UserName", "nobody")
             made = await do("iam", "CreateAccessKey", UserName=owner)
@@ -219,9 +266,18 @@ class Stage:
             await self._log(name)
         return given
 
+    async def _function(self, name):
+        if name != "CreateFunction":
+            await self.world.do("lambda", "CreateFunction", **self.needed("lambda", "CreateFunction"))
+            if name in {"RemovePermission", "GetPolicy"}:
+                await self.world.do("lambda", "AddPermission", **self.needed("lambda", "AddPermission"))
+
     async def _grant(self, name, given):
         do, mark = self.world.do, self.mark
-        for kind in ("User", "Role"):
+        if name == "DecodeAuthorizationMessage":
+            denied, _ = await self.world.perform("iam", "ListUsers", {}, key=self.world.nobody)
+            given["EncodedMessage"] = denied.error.detail[SEALED_DENIAL]
+        for kind in ("User", "Role", "Group"):
             if name in {f"Get{kind}Policy", f"Delete{kind}Policy"}:
                 await do("iam", f"Put{kind}Policy", **self.needed("iam", f"Put{kind}Policy"))
             if name == f"Detach{kind}Policy":
@@ -230,6 +286,16 @@ class Stage:
                 await do("iam", "CreatePolicy", PolicyName=mark, PolicyDocument=NOTHING)
                 boundary = self.world.arn(f"policy/{mark}")
                 await do("iam", f"Put{kind}PermissionsBoundary", **given, PermissionsBoundary=boundary)
+
+    async def _password(self, name):
+        do, mark = self.world.do, self.mark
+        if name in {"GetLoginProfile", "UpdateLoginProfile", "DeleteLoginProfile", "ChangePassword"}:
+            owner = "administrator" if name == "ChangePassword" else mark
+            await do("iam", "CreateLoginProfile", UserName=owner, Password=self.values()["Password"])
+        if name in {"GetAccountPasswordPolicy", "DeleteAccountPasswordPolicy"}:
+            await do("iam", "UpdateAccountPasswordPolicy")
+        if name == "DeleteAccountAlias":
+            await do("iam", "CreateAccountAlias", AccountAlias=mark)
 
     async def _log(self, name):
         if name != "CreateLogGroup":
@@ -256,7 +322,7 @@ async def test_the_service_model_knows_the_row_and_its_parameters(world, service
     plan.check(given)
     assert name == plan.name
     action = TABLE[service, name].action
-    assert action is None or action.partition(":")[0] == service
+    assert action is None or models.SIGNING_NAMES.get(action.partition(":")[0], action.partition(":")[0]) == service
 
 
 @pytest.mark.parametrize(("service", "name"), ROWS)
@@ -266,10 +332,11 @@ async def test_an_administrator_succeeds_and_leaves_one_record(world, service, n
     outcome, records = await world.perform(service, name, given)
     await stage.clear(given)
     (record,) = records
-    assert (name, f"{service}.amazonaws.com") == (record["eventName"], record["eventSource"])
+    source = {"accessanalyzer": "access-analyzer"}.get(service, service)
+    assert (name, f"{source}.amazonaws.com") == (record["eventName"], record["eventSource"])
     assert world.administrator[0] == record["userIdentity"]["accessKeyId"]
     if name in NEVER_THERE:
-        assert "ResourceNotFoundException" == record["errorCode"]
+        assert NEVER_THERE[name] == record["errorCode"]
         return
     assert outcome.error is None
     assert "errorCode" not in record
@@ -323,7 +390,7 @@ async def test_no_row_can_be_called_through_another_region(world, service, name)
     proof = world.proof(service, world.administrator, region="us-west-2")
     outcome, (record,) = await world.perform(service, name, given, proof=proof)
     told = describe(outcome.error, service)
-    assert (403 if service != "logs" else 400, "Credential should be scoped to a valid region.") == (
+    assert (400 if service in {"logs", "organizations"} else 403, "Credential should be scoped to a valid region.") == (
         told.status,
         told.message,
     )
@@ -358,7 +425,7 @@ async def test_the_region_a_policy_sees_for_iam_is_not_the_callers_choice(world)
 
 @pytest.mark.parametrize("who", ["administrator", "nobody"])
 async def test_what_is_not_in_the_table_is_refused_and_recorded(world, who):
-    for service, name in [("lambda", "PublishVersion"), ("iam", "CreateGroup"), ("nonsense", "Unknown")]:
+    for service, name in [("lambda", "PublishVersion"), ("iam", "CreateInstanceProfile"), ("nonsense", "Unknown")]:
         outcome, (record,) = await world.perform(service, name, {"x": "secret"}, key=getattr(world, who))
         code = describe(outcome.error, service).code
         assert code in {"NotImplementedException", "NotImplemented"}

@@ -307,15 +307,15 @@ async def test_a_refused_signature_is_no_use(house):
 
 async def test_uses_that_could_not_be_written_are_written_by_the_next_flush(house):
     await house.principal()
-    write = house.directory.replace_access_key
+    write = house.directory.note_access_key_use
 
-    async def fail(_key):
+    async def fail(_key, **_use):
         raise OSError("disk full")
 
-    house.directory.replace_access_key = fail
+    house.directory.note_access_key_use = fail
     with pytest.raises(OSError, match="disk full"):
         await house.gate.flush_last_used()
-    house.directory.replace_access_key = write
+    house.directory.note_access_key_use = write
     await house.gate.flush_last_used()
     assert house.directory.state.keys[house.founded.access_key_id].last_used_at_ms == NOW_MS
 

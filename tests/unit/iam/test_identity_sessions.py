@@ -12,13 +12,16 @@ from leastwise.iam.interface import (
     MalformedPolicy,
     PackedPolicyTooLarge,
     PolicyKind,
+    Principal,
     PrincipalKind,
     Request,
     UnknownKey,
 )
+from leastwise.iam.reasoning.context import ALWAYS
 from leastwise.iam.sealing import Seal
 from leastwise.iam.sessions import Claims, write_token
 from leastwise.kernel import errors
+from leastwise.kernel.clock import iso_seconds
 
 ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -237,14 +240,30 @@ async def test_roots_session_lives_an_hour_at_most(house):
 
 async def test_an_execution_role_must_trust_the_service(house):
     await house.role(trust_policy=trust({"AWS": ROOT}))
-    assert not await house.sessions.role_can_be_assumed_by(RUNNER, "lambda.amazonaws.com")
+    assert not await house.sessions.role_can_be_assumed_by(RUNNER, "lambda.amazonaws.com", now_ms=NOW_MS)
     with pytest.raises(errors.Denied):
         await house.sessions.assume_for_service(
             role_arn=RUNNER, service="lambda.amazonaws.com", session_name="f", duration_s=900, now_ms=NOW_MS
         )
     await house.identities.roles.trust(ACCOUNT, "runner", LAMBDA_TRUST)
-    assert await house.sessions.role_can_be_assumed_by(RUNNER, "lambda.amazonaws.com")
-    assert not await house.sessions.role_can_be_assumed_by(RUNNER, "events.amazonaws.com")
+    assert await house.sessions.role_can_be_assumed_by(RUNNER, "lambda.amazonaws.com", now_ms=NOW_MS)
+    assert not await house.sessions.role_can_be_assumed_by(RUNNER, "events.amazonaws.com", now_ms=NOW_MS)
+
+
+async def test_a_service_that_takes_a_role_uses_it(house):
+    await house.role()
+    roles = house.identities.roles
+    assert await roles.get(ACCOUNT, "runner") == roles.with_last_use(await roles.get(ACCOUNT, "runner"))
+    await house.sessions.assume_for_service(
+        role_arn=RUNNER,
+        service="lambda.amazonaws.com",
+        session_name="f",
+        duration_s=900,
+        now_ms=NOW_MS,
+        source_arn=f"arn:aws:lambda:eu-north-1:{ACCOUNT}:function:f",
+    )
+    used = roles.with_last_use(await roles.get(ACCOUNT, "runner"))
+    assert (NOW_MS, "eu-north-1") == (used.last_used_at_ms, used.last_used_region)
 
 
 @pytest.mark.parametrize(("wished_s", "given_s"), [(900, 900), (43_200, 43_200), (99_999, 43_200)])
@@ -270,16 +289,69 @@ async def test_a_services_session_is_not_limited_by_the_roles_maximum(house, wis
 )
 async def test_only_the_exact_arn_of_a_role_can_be_assumed(house, role_arn):
     await house.role()
-    assert not await house.sessions.role_can_be_assumed_by(role_arn, "lambda.amazonaws.com")
+    assert not await house.sessions.role_can_be_assumed_by(role_arn, "lambda.amazonaws.com", now_ms=NOW_MS)
 
 
 async def test_the_source_account_of_a_service_is_told_to_the_trust_policy(house):
     condition = {"StringEquals": {"aws:SourceAccount": ACCOUNT}, "ArnLike": {"aws:SourceArn": "arn:aws:lambda:*:*:*"}}
     await house.role(trust_policy=trust({"Service": "lambda.amazonaws.com"}, Condition=condition))
-    assert not await house.sessions.role_can_be_assumed_by(RUNNER, "lambda.amazonaws.com")
+    assert not await house.sessions.role_can_be_assumed_by(RUNNER, "lambda.amazonaws.com", now_ms=NOW_MS)
     assert await house.sessions.role_can_be_assumed_by(
-        RUNNER, "lambda.amazonaws.com", source_arn=f"arn:aws:lambda:r:{ACCOUNT}:function:f"
+        RUNNER, "lambda.amazonaws.com", now_ms=NOW_MS, source_arn=f"arn:aws:lambda:r:{ACCOUNT}:function:f"
     )
+
+
+KEYS_OF_EVERY_REQUEST = sorted(ALWAYS)
+
+
+@pytest.mark.parametrize("key", KEYS_OF_EVERY_REQUEST)
+async def test_no_key_that_every_request_has_is_missing_for_a_service(house, key):
+    missing = trust({"Service": "lambda.amazonaws.com"}, Condition={"Null": {key: "true"}})
+    await house.role(trust_policy=missing)
+    assert not await house.sessions.role_can_be_assumed_by(RUNNER, "lambda.amazonaws.com", now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("condition", "trusted"),
+    [
+        ({"Bool": {"aws:SecureTransport": "true"}}, True),
+        ({"Bool": {"aws:SecureTransport": "false"}}, False),
+        ({"DateLessThan": {"aws:CurrentTime": iso_seconds(NOW_MS + 60_000)}}, True),
+        ({"DateLessThan": {"aws:CurrentTime": iso_seconds(NOW_MS)}}, False),
+        ({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}, True),
+        ({"StringEquals": {"aws:RequestedRegion": "us-east-1"}}, False),
+        ({"Null": {"aws:SourceIp": "true"}}, True),
+        ({"StringEquals": {"aws:PrincipalServiceName": "lambda.amazonaws.com", "aws:ResourceAccount": ACCOUNT}}, True),
+    ],
+)
+async def test_conditions_of_a_trust_policy_bind_services(house, condition, trusted):
+    await house.role(trust_policy=trust({"Service": "lambda.amazonaws.com"}, Condition=condition))
+    source_arn = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:f"
+    assert trusted == await house.sessions.role_can_be_assumed_by(
+        RUNNER, "lambda.amazonaws.com", now_ms=NOW_MS, source_arn=source_arn
+    )
+
+
+CALLERS = [
+    Principal(
+        kind=kind,
+        account_id=ACCOUNT,
+        arn="arn",
+        unique_id="id",
+        name="n",
+        session_issued_at_ms=NOW_MS if session else None,
+        called_via=called_via,
+    )
+    for kind in PrincipalKind
+    for session in (False, True)
+    for called_via in ((), ("lambda.amazonaws.com",))
+]
+
+
+@pytest.mark.parametrize("caller", CALLERS, ids=lambda caller: caller.kind.value)
+async def test_every_kind_of_caller_has_the_keys_that_proofs_take_for_granted(house, caller):
+    context = house.gate.context(caller, HERE, now_ms=NOW_MS, region="us-east-1", extra={})
+    assert set() == ALWAYS - context.keys()
 
 
 async def test_a_token_of_another_installation_opens_nothing(house):

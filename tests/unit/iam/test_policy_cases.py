@@ -3,23 +3,29 @@
 A case has `note`, `source` (section of the AWS documentation), optionally `trap` (its number in the list of known
 traps), and either `document` + `kind` + `malformed`, or
 
-    principal: user | role | root | service   (default user; `account: other` lets the caller come from elsewhere)
+    principal: user | role | root | service | federated | anonymous   (default user; `account: other` lets the caller
+    come from elsewhere)
     action, resource, owner (here | other), context
+    call: {ip, tls, at, zone, as}   the context is made as for a call; `as` changes the principal
     policies: {identity, boundary, session, resource, service_control, resource_control, trust}
     want: allowed | "explicit <kind>" | "implicit <kind>"      (allowed may name its kind too)
 """
 
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from leastwise.iam.directory import IdentityKind
-from leastwise.iam.interface import Decision, MalformedPolicy, PolicyKind, Principal, PrincipalKind, Request
+from leastwise.iam.interface import Decision, Issuer, MalformedPolicy, PolicyKind, Principal, PrincipalKind, Request
 from leastwise.iam.policy import sizes
 from leastwise.iam.policy.compile import compile_policy
+from leastwise.iam.policy.context import build_context
 from leastwise.iam.policy.document import validate_document
 from leastwise.iam.policy.evaluate import Layers, decide, decide_trust
+from leastwise.kernel.call import Source
 from leastwise.kernel.errors import LimitExceeded
 
 CASES = Path(__file__).parents[2] / "cases" / "iam"
@@ -65,7 +71,43 @@ def principal(kind: str, account: str) -> Principal:
                 unique_id="lambda.amazonaws.com",
                 name="lambda.amazonaws.com",
             )
+        case "federated":
+            return Principal(
+                kind=PrincipalKind.FEDERATED_USER,
+                account_id=account,
+                arn=f"arn:aws:sts::{account}:federated-user/bob",
+                unique_id=f"{account}:bob",
+                name="bob",
+                federated_by=Issuer(
+                    arn=f"arn:aws:iam::{account}:user/alice", unique_id="AIDA234567ABCDEFGHIJK", name="alice"
+                ),
+                session_issued_at_ms=1,
+            )
+        case "anonymous":
+            return Principal(kind=PrincipalKind.ANONYMOUS, account_id="", arn="", unique_id="anonymous")
     raise ValueError(kind)
+
+
+def called(case) -> tuple[Principal, dict]:
+    """Who asks, and in what context: as given, or made as for a call."""
+    who = principal(case.get("principal", "user"), OTHER if case.get("account") == "other" else HERE)
+    given = {key.lower(): value for key, value in case.get("context", {}).items()}
+    call = case.get("call")
+    if call is None:
+        return who, given
+    changes = {name: tuple(value) if isinstance(value, list) else value for name, value in call.get("as", {}).items()}
+    who = replace(who, **changes)
+    source = Source(ip=call.get("ip", "192.0.2.7"), user_agent="Boto3/1", tls=call.get("tls", True), received_at_ms=0)
+    at = datetime.fromisoformat(call.get("at", "2026-06-01T12:00:00+00:00"))
+    return who, build_context(
+        who,
+        source,
+        now_ms=int(at.timestamp() * 1000),
+        region="us-east-1",
+        extra=given,
+        time_zone=call.get("zone", "UTC"),
+        resource_account_id=HERE,
+    )
 
 
 def full(policy):
@@ -133,12 +175,13 @@ def test_the_documentation_is_kept(case):
     if "size" in case:
         check_size(case["size"])
         return
+    who, context = called(case)
     request = Request(
-        principal=principal(case.get("principal", "user"), OTHER if case.get("account") == "other" else HERE),
+        principal=who,
         action=case.get("action", "lambda:InvokeFunction"),
         resource=case.get("resource", f"arn:aws:lambda:us-east-1:{HERE}:function:f1"),
         resource_account_id=HERE,
-        context={key.lower(): value for key, value in case.get("context", {}).items()},
+        context=context,
     )
     policies = case["policies"]
     decision = (decide_trust if "trust" in policies else decide)(request, layers(policies))

@@ -1,6 +1,5 @@
 """Judging a SigV4 proof: secret, time, expiry, and the cache of signing keys."""
 
-import dataclasses
 import datetime
 import hmac
 
@@ -10,6 +9,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from leastwise.iam.interface import ExpiredProof, IncompleteSignature, SignatureMismatch
 from leastwise.iam.signature import SigningKeys, verify
@@ -36,7 +36,7 @@ def make(*, secret=SECRET, signed_at_ms=NOW_MS, expires_s=None, **changes):
         string_to_sign=text.encode(),
         signature=signer.signature(text, request),
     )
-    return dataclasses.replace(proof, **changes)
+    return replace(proof, **changes)
 
 
 def judge(proof, *, secret=SECRET, now_ms=NOW_MS, signing_keys=None):

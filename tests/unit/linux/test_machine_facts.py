@@ -52,6 +52,22 @@ def test_reserved_variables_win_over_the_owners() -> None:
     )
 
 
+def test_the_egress_proxy_is_named_and_the_platform_is_not_reached_through_it() -> None:
+    made = environment_variables(spec(), execution_env=None)
+    assert {"http://127.0.0.1:9003"} == {
+        made[name] for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+    }
+    assert "127.0.0.1,localhost" == made["NO_PROXY"] == made["no_proxy"]
+
+
+def test_an_owners_proxy_is_left_alone_and_the_platform_is_added_to_his_exceptions() -> None:
+    made = environment_variables(spec(HTTPS_PROXY="http://mine:1", NO_PROXY="internal"), execution_env=None)
+    assert ("http://mine:1", "http://127.0.0.1:9003") == (made["HTTPS_PROXY"], made["HTTP_PROXY"])
+    assert "https_proxy" not in made
+    assert "internal,127.0.0.1,localhost" == made["NO_PROXY"]
+    assert "no_proxy" not in made
+
+
 def test_custom_runtimes_have_no_execution_environment() -> None:
     assert "AWS_EXECUTION_ENV" not in environment_variables(spec(), execution_env=None)
     made = environment_variables(spec(), execution_env="AWS_Lambda_python3.12", python_path=True)

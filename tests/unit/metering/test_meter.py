@@ -6,9 +6,10 @@ import asyncio
 import json
 import random
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 from tests.ports.usage_stores import MemoryUsageStore
 from tests.unit.audit.happenings import CREATE, INVOKE, make_ledger, open_database
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.unit.audit.happenings import CREATE, INVOKE
 
 from leastwise.audit.record import encode
@@ -88,7 +89,7 @@ def test_what_is_not_a_record_is_a_bug(payload):
 
 def test_sums_keep_what_their_parts_share():
     one = UsageTotal(account_id="1", function_arn="a", day="d", requests=1, billed_ms=2, mib_ms=3)
-    other = replace(one, function_arn="b")
+    other = dataclasses.replace(one, function_arn="b")
     assert UsageTotal(account_id="1", function_arn="", day="d", requests=2, billed_ms=4, mib_ms=6) == add_up(
         [one, other]
     )

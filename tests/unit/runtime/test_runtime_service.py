@@ -220,6 +220,30 @@ async def test_an_environment_busy_with_old_code_finishes_and_is_not_used_again(
     assert len(driver.made) == 2
 
 
+async def test_an_environment_whose_keys_were_revoked_takes_no_more_work():
+    runtime, driver, _ = make()
+    await call(runtime, function())
+    runtime.renew("111122223333", "f")
+    runtime.renew("111122223333", "unknown")
+    await call(runtime, function())
+    assert len(driver.made) == 2
+    release = asyncio.Event()
+
+    async def wait(*_):
+        await release.wait()
+        return Reply(kind=ReplyKind.RESULT, payload=b"1")
+
+    driver.handler = driver.made[1]._handler = wait
+    busy = asyncio.create_task(call(runtime, function()))
+    await asyncio.sleep(0)
+    runtime.renew("111122223333", "f")
+    release.set()
+    assert (await busy).payload == b"1"
+    await call(runtime, function())
+    assert len(driver.made) == 3
+    await runtime.close(patience_s=1)
+
+
 async def test_an_idle_environment_is_frozen_and_thawed_for_its_next_call():
     runtime, driver, _ = make()
     await call(runtime, function())

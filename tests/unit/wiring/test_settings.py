@@ -23,9 +23,24 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
     assert (settings.port, settings.pool, settings.idle_minutes) == (3, 7, 3)
 
 
+def test_trusted_proxies_are_a_list_in_the_file_and_a_text_with_commas_in_the_environment(tmp_path):
+    blocks = ("10.0.0.0/8", "2001:db8::/32", "127.0.0.1")
+    toml = 'trusted_proxies = ["10.0.0.0/8", "2001:db8::/32", "127.0.0.1"]'
+    environment = {"LEASTWISE_TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::/32,127.0.0.1,"}
+    assert blocks == read(tmp_path, toml=toml).trusted_proxies
+    assert blocks == read(tmp_path, environment=environment).trusted_proxies
+    assert () == read(tmp_path).trusted_proxies == read(tmp_path, toml="trusted_proxies = []").trusted_proxies
+
+
 @pytest.mark.parametrize(
     ("toml", "environment", "said"),
     [
+        ("trusted_proxies = ['0.0.0.0/0']", {}, "covers every address"),
+        ("trusted_proxies = ['proxy.example']", {}, "neither an address nor a CIDR block"),
+        ("trusted_proxies = ['10.0.0.1/8']", {}, "neither an address nor a CIDR block"),
+        ("trusted_proxies = [1]", {}, "a list of texts is wanted"),
+        ("trusted_proxies = 5", {}, "a list of texts is wanted"),
+        ("", {"LEASTWISE_TRUSTED_PROXIES": "*"}, "neither an address nor a CIDR block"),
         ("lisen = 'x'", {}, "unknown setting 'lisen'"),
         ("", {"LEASTWISE_LISEN": "x"}, "unknown setting 'lisen'"),
         ("pool = -1", {}, "is not a whole number"),

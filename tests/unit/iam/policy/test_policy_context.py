@@ -122,3 +122,47 @@ def test_the_owner_of_the_resource_is_there_when_there_is_one(owner):
 def test_an_unknown_time_zone_gives_no_clock_keys():
     found = context(principal(), time_zone="Europe/Atlantis")
     assert not [key for key in found if key.startswith("leastwise:")]
+
+
+def test_a_service_says_for_which_resource_it_acts():
+    service = {"kind": PrincipalKind.SERVICE, "arn": "lambda.amazonaws.com", "name": "lambda.amazonaws.com"}
+    function = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:f"
+    assert "aws:sourcearn" not in context(principal(**service))
+    found = context(principal(**service, source_arn=function))
+    assert (function, ACCOUNT, "true") == (
+        found["aws:sourcearn"],
+        found["aws:sourceaccount"],
+        found["aws:principalisawsservice"],
+    )
+    assert "aws:sourceip" not in found
+
+
+def test_how_somebody_authenticated_and_with_what_second_factor_is_said_when_it_is_known():
+    assert "leastwise:authenticationmethod" not in context(principal())
+    assert "key" == context(principal(authentication_method="key"))["leastwise:authenticationmethod"]
+    without = context(principal(session_issued_at_ms=NOW_MS, mfa_method="totp"))
+    assert "leastwise:mfamethod" not in without
+    found = context(principal(session_issued_at_ms=NOW_MS, mfa_authenticated_at_ms=NOW_MS, mfa_method="totp"))
+    assert ("totp", "0") == (found["leastwise:mfamethod"], found["aws:multifactorauthage"])
+
+
+def test_a_call_that_a_service_passed_on_names_the_services_and_no_address():
+    found = context(principal(called_via=("a.amazonaws.com", "b.amazonaws.com")))
+    assert ("true", ("a.amazonaws.com", "b.amazonaws.com"), "a.amazonaws.com", "b.amazonaws.com") == (
+        found["aws:viaawsservice"],
+        found["aws:calledvia"],
+        found["aws:calledviafirst"],
+        found["aws:calledvialast"],
+    )
+    assert "aws:sourceip" not in found
+
+
+def test_nobody_in_particular_has_an_address_and_no_name():
+    found = context(principal(PrincipalKind.ANONYMOUS, account_id="", arn="", unique_id="anonymous"))
+    assert ("anonymous", "anonymous", "Anonymous", "10.1.2.3") == (
+        found["aws:userid"],
+        found["aws:principalaccount"],
+        found["aws:principaltype"],
+        found["aws:sourceip"],
+    )
+    assert not {"aws:principalarn", "aws:username"} & set(found)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leastwise.iam import documents
 from leastwise.iam.interface import MalformedPolicy, PolicyKind
 from leastwise.iam.policy.compile import compile_policy
 from leastwise.iam.policy.document import LONGEST_DOCUMENT, parse_document, validate_document
@@ -81,11 +82,16 @@ def test_a_message_does_not_repeat_a_long_document():
     assert len(refusal.value.message) < 400
 
 
-def test_old_documents_are_read_though_the_door_no_longer_takes_them():
-    old = {**ALLOW_ALL, "Version": "2008-10-17"}
+@pytest.mark.parametrize("version", [{}, {"Version": "2008-10-17"}])
+def test_inline_policies_may_be_old_and_managed_ones_may_not(version):
+    old = json.dumps({"Statement": ALLOW_ALL["Statement"], **version})
     assert parse_document(old, kind=PolicyKind.IDENTITY).has_variables is False
+    documents.check_inline(old)
+    documents.check_session(old)
     with pytest.raises(MalformedPolicy, match="must be version 2012-10-17 or greater"):
-        validate_document(old, kind=PolicyKind.IDENTITY)
+        documents.check_managed(old)
+    with pytest.raises(MalformedPolicy, match="must be version 2012-10-17 or greater"):
+        validate_document(old, kind=PolicyKind.BOUNDARY)
 
 
 @pytest.mark.parametrize("kind", [PolicyKind.RESOURCE, PolicyKind.TRUST])
