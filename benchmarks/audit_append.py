@@ -7,10 +7,11 @@ import os
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
+
+from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 

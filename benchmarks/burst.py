@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -15,15 +16,20 @@ from cold_start import TRIVIAL, WORKER, package, sandbox_command, spec, start_wo
 from leastwise.linux.driver import LinuxDriver
 from leastwise.linux.interpreters import own_interpreter
 from leastwise.linux.python_family import PythonFamily
+from leastwise.runtime.egress import NoEgress
 
 COUNT = 500
 PEER_COUNT = 40
 AT_ONCE = 4
+ROUNDS = 5
+"""Medians, peer and ours by turns: single bursts differ by a tenth on a machine that others share."""
 
 
 async def ours(directory: Path, code: Path) -> float:
     """Environments per second, all wanted at the same moment, handler ready."""
-    driver = LinuxDriver(data=directory / "data", families=[PythonFamily([own_interpreter()])], pool_size=4)
+    driver = LinuxDriver(
+        data=directory / "data", families=[PythonFamily([own_interpreter()])], pool_size=4, egress=NoEgress()
+    )
     await driver.open()
     try:
         await driver.prepare("123456789012", own_interpreter().runtime)
@@ -63,13 +69,17 @@ def run() -> list[dict[str, Any]]:
         (directory / "worker.py").write_text(WORKER)
         python = [str(own_interpreter().binary), "-I", "-S", str(directory / "worker.py"), str(code)]
         isolated = [*sandbox_command(directory), *python] if shutil.which("bwrap") else None
-        before = peers(isolated) if isolated else None
-        rate = uvloop.run(ours(directory, code))
-        after = peers(isolated) if isolated else None
+        theirs: list[float] = []
+        rates: list[float] = []
+        for turn in range(ROUNDS):
+            theirs += [peers(isolated)] if isolated else []
+            rates.append(uvloop.run(ours(directory / f"round{turn}", code)))
+        theirs += [peers(isolated)] if isolated else []
+    rate = statistics.median(rates)
     row: dict[str, Any] = {"name": f"burst of {COUNT}: leastwise", "value": round(rate), "unit": "environments/s"}
-    if before is None or after is None:
+    if not theirs:
         return [row]
-    peer = (before + after) / 2
+    peer = statistics.median(theirs)
     row |= {"peer": "bubblewrap and python worker", "ratio": round(rate / peer, 1)}
     return [row, {"name": "burst: bubblewrap and python worker", "value": round(peer), "unit": "environments/s"}]
 

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from cold_oci import Bundle, bundles
 
 from leastwise.iam.interface import Credentials
 from leastwise.linux.driver import LinuxDriver
 from leastwise.linux.interpreters import own_interpreter
 from leastwise.linux.python_family import PythonFamily
+from leastwise.runtime.egress import NoEgress
 from leastwise.runtime.interface import EnvironmentSpec
 
 ROUNDS = 25
@@ -33,6 +35,7 @@ handler = importlib.import_module("app").handler
 os.write(1, b"ready")
 os.read(0, 1)
 """
+OCI_PEER, OCI_TARGET = "runc and python worker", 15
 BOTO_MODULES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 
 
@@ -120,6 +123,13 @@ def timed_worker(command: list[str]) -> float:
     return took * 1000
 
 
+def in_container(bundle: Bundle) -> Callable[[], Awaitable[float]]:
+    async def run() -> float:
+        return bundle.timed()
+
+    return run
+
+
 async def timed_start(driver: LinuxDriver, wanted: EnvironmentSpec) -> float:
     began = time.perf_counter()
     environment = await driver.start_environment(wanted, on_output=lambda _: None, on_exit=lambda: None)
@@ -136,7 +146,7 @@ async def measure(directory: Path) -> dict[str, list[float]]:
     lean = PythonFamily([own_interpreter()])
     rich = PythonFamily([own_interpreter()], packages=packages)
     drivers = {
-        name: LinuxDriver(data=directory / name, families=[family], pool_size=size)
+        name: LinuxDriver(data=directory / name, families=[family], pool_size=size, egress=NoEgress())
         for name, family, size in (("pool", lean, 2), ("demand", lean, 0), ("boto", rich, 2))
     }
     for driver in drivers.values():
@@ -164,6 +174,8 @@ async def measure(directory: Path) -> dict[str, list[float]]:
     if shutil.which("bwrap"):
         contenders["bubblewrap and python worker"] = run_worker(*isolated, str(plain))
         contenders["bubblewrap and python worker, boto3"] = run_worker(*isolated, str(boto), str(packages))
+    oci = bundles(directory / "oci", directory, [*lean_python, str(plain)])
+    contenders |= {f"{runtime} and python worker": in_container(bundle) for runtime, bundle in oci.items()}
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(ROUNDS + 3):
         for name, contender in contenders.items():
@@ -195,6 +207,13 @@ def run() -> list[dict[str, Any]]:
         if peer in middle:
             row |= {"peer": peer, "ratio": round(middle[peer] / value, 1)}
         rows.append(row)
+    if OCI_PEER in middle:
+        pool = "leastwise, from the pool"
+        ratio = round(middle[OCI_PEER] / middle[pool], 1)
+        rows.append(
+            {"name": f"cold start: {pool}, beside runc", "value": round(middle[pool], 2), "unit": "ms"}
+            | {"peer": OCI_PEER, "ratio": ratio, "target": f">= {OCI_TARGET} x", "met": ratio >= OCI_TARGET}
+        )
     return rows
 
 

@@ -15,6 +15,7 @@ from leastwise.linux.driver import LinuxDriver
 from leastwise.linux.interpreters import own_interpreter
 from leastwise.linux.processes import process_id
 from leastwise.linux.python_family import PythonFamily
+from leastwise.runtime.egress import NoEgress
 
 COUNT = 100
 PEER_COUNT = 20
@@ -31,7 +32,7 @@ def proportional_kib(pid: int) -> int:
 async def ours(directory: Path, code: Path, packages: Path | None) -> float:
     """MiB per environment, the fork server's own share included."""
     family = PythonFamily([own_interpreter()], packages=packages)
-    driver = LinuxDriver(data=directory / "data", families=[family], pool_size=0)
+    driver = LinuxDriver(data=directory / "data", families=[family], pool_size=0, egress=NoEgress())
     await driver.open()
     try:
         for _ in range(COUNT):

@@ -17,6 +17,7 @@ from rich.table import Table
 HERE = Path(__file__).resolve().parent
 MODULES = (
     "policy_decisions",
+    "policy_hostile",
     "sigv4_verification",
     "audit_append",
     "warm_roundtrip",

@@ -18,6 +18,7 @@ from cold_start import package, spec
 from leastwise.linux.driver import LinuxDriver
 from leastwise.linux.interpreters import own_interpreter
 from leastwise.linux.python_family import PythonFamily
+from leastwise.runtime.egress import NoEgress
 from leastwise.runtime.interface import Invocation
 
 ROUNDS = 3000
@@ -33,7 +34,9 @@ while line := sys.stdin.buffer.readline():
 
 
 async def measure(directory: Path) -> dict[str, float]:
-    driver = LinuxDriver(data=directory / "data", families=[PythonFamily([own_interpreter()])], pool_size=1)
+    driver = LinuxDriver(
+        data=directory / "data", families=[PythonFamily([own_interpreter()])], pool_size=1, egress=NoEgress()
+    )
     await driver.open()
     code = package(directory / "echo", ECHO)
     environment = await driver.start_environment(spec(code), on_output=lambda _: None, on_exit=lambda: None)
