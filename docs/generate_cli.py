@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from typer.main import get_command
 from typer.testing import CliRunner
 
-from leastwise.cli.main import app
+from leastwise.cli.main import EXIT_CODES, app
 
 PAGE: Final = Path(__file__).parent / "reference" / "cli.md"
-COMMANDS: Final = (
-    (),
-    ("up",),
-    ("deploy",),
-    ("invoke",),
-    ("logs",),
-    ("functions",),
-    ("whoami",),
-    ("usage",),
-    ("audit",),
-    ("audit", "verify"),
-    ("doctor",),
-)
 INTRODUCTION: Final = """\
 # The command line
 
 Made from `--help` by `docs/generate_cli.py`; change the command, not this page.
 
-Every command is a client of the HTTP API like any other (boto3), but `up`, `doctor` and `audit verify`, which work on
-this machine. `--output json` is for scripts: its keys stay, and are AWS's where AWS has them. Results go to stdout,
+Most commands are clients of the HTTP API like any other (boto3). `up`, `doctor` and `audit verify` work on this
+machine; `policy lint`, `format`, `test` and `diff` work on files alone, without a platform and without keys.
+`--output json` is for scripts: its keys stay, and are AWS's where AWS has them. Results go to stdout,
 everything about them to stderr; colours, spinners and remarks appear on a terminal only.
 
 **Whose keys**: those of `--profile`; else of `AWS_PROFILE`; else `AWS_ACCESS_KEY_ID`; else the profile `leastwise` of the
@@ -37,14 +27,7 @@ data directory. A profile is looked up in the data directory first, then in the 
 `--endpoint-url`, else `AWS_ENDPOINT_URL`, else the profile's. Without one nothing is called. Plain HTTP is for this
 machine; elsewhere it must be TLS.
 
-| exit code | meaning |
-| --- | --- |
-| 0 | done |
-| 1 | the platform answered with an error |
-| 2 | the command, or a file it names, is wrong |
-| 3 | the function ran and failed |
-| 4 | doubt about the trail |
-| 5 | nobody answers at the endpoint |
+{exit_codes}
 
 **What `deploy` packs**: everything in the directory but version control, virtual environments, caches, `.env` files, key
 directories, the platform's data directory and what `.leastwiseignore` names (one pattern a line, as in `.gitignore`,
@@ -54,10 +37,23 @@ Markers in `requirements.txt` (`; python_version ...`) are judged for the Python
 """
 
 
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of every command and group, each group before what is in it, as the help lists them."""
+    yield path
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, (*path, name))
+
+
+def exit_codes() -> str:
+    """The table, from what `leastwise --help` says."""
+    rows = [line.split(maxsplit=1) for line in EXIT_CODES.splitlines() if line.strip()[:1].isdigit()]
+    return "\n".join(["| exit code | meaning |", "| --- | --- |", *(f"| {code} | {said} |" for code, said in rows)])
+
+
 def reference() -> str:
     """The whole page."""
-    sections = [INTRODUCTION]
-    for command in COMMANDS:
+    sections = [INTRODUCTION.replace("{exit_codes}", exit_codes())]
+    for command in commands(get_command(app)):
         name = " ".join(("leastwise", *command))
         # A help text must not depend on the terminal or the user of whoever makes the page.
         shown = CliRunner().invoke(
