@@ -1,7 +1,7 @@
 """From a plain Invoke to its answer without the general ASGI cycle: one task, one write.
 
 The cycle that uvicorn makes for every request (scope, events, messages, a check of each header) costs a fifth of a warm
-invocation. What is signed, judged and recorded is the same: `Door.answer` is called by both.
+invocation. What is signed, judged and recorded is the same: `Door.answer` and the general way end in the same code.
 MEASURED: see docs/decisions/0004-one-gateway-process.md.
 """
 
